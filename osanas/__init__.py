@@ -1,0 +1,42 @@
+"""Neural architecture search over one-shot-aggregation networks on measured latency and energy.
+
+Importing this package loads none of torch, Optuna, Lightning or SQLAlchemy: each name below is fetched when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from osanas.arch import Architecture
+    from osanas.engine.api import open_study, search
+    from osanas.models.build import build, build_backbone
+    from osanas.spaces import SearchSpace
+    from osanas.store.records import Candidate
+
+__all__ = ["Architecture", "Candidate", "SearchSpace", "build", "build_backbone", "open_study", "search"]
+
+_HOMES = {
+    "Architecture": "osanas.arch",
+    "Candidate": "osanas.store.records",
+    "SearchSpace": "osanas.spaces",
+    "build": "osanas.models.build",
+    "build_backbone": "osanas.models.build",
+    "open_study": "osanas.engine.api",
+    "search": "osanas.engine.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("osanas")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'osanas' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

@@ -1,0 +1,191 @@
+"""The genotype of a one-shot-aggregation network and the published variants as data. Free of torch.
+
+Sources: VoVNet, arXiv 1904.09730, Table 1; VoVNetV2 (CenterMask), arXiv 1911.06667, and its authors' detectron2 code;
+timm's ``vovnet.py`` for the ``ese_*`` and ``eca_*`` forms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from osanas.validation import validate
+
+Conv = Literal["dense", "depthwise"]
+Attention = Literal["none", "ese", "ese_last", "eca_last"]
+Downsample = Literal["pool", "stride"]
+
+NUM_STAGES = 4
+STAGE_NAMES = ("stage2", "stage3", "stage4", "stage5")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Stem(_Frozen):
+    """The first three 3x3 convolutions."""
+
+    channels: Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Field(strict=False)]
+    """Output channels of each convolution."""
+    downsample: Downsample = "pool"
+    """``pool``: third convolution at stride 1, then a 3x3 max pool at stride 2 (paper). ``stride``: third convolution
+    at stride 2 and no pool (the public PyTorch ports)."""
+
+
+class Stage(_Frozen):
+    """One stage: ``modules`` OSA modules of ``layers`` 3x3 convolutions each, then a 1x1 aggregation."""
+
+    conv_channels: PositiveInt
+    out_channels: PositiveInt
+    layers: PositiveInt
+    modules: PositiveInt
+
+
+class Architecture(_Frozen):
+    """An OSA network: a stem and the four stages 2 to 5. Immutable and hashable.
+
+    Attributes:
+        conv: ``dense`` 3x3 convolutions, or ``depthwise`` separable ones (VoVNetV2: the stem's second and third too,
+            and a 1x1 reduction where a module's input and convolution widths differ).
+        attention: ``none``; ``ese`` in every module (VoVNetV2's authors); ``ese_last`` or ``eca_last`` in the last
+            module of each stage (timm).
+        identity: Modules 2..n of a stage add their input to their output.
+    """
+
+    stem: Stem
+    stages: Annotated[tuple[Stage, ...], Field(strict=False, min_length=NUM_STAGES, max_length=NUM_STAGES)]
+    conv: Conv = "dense"
+    attention: Attention = "none"
+    identity: bool = False
+
+    @classmethod
+    def from_dict(cls, document: Any, source: str = "architecture") -> Architecture:
+        """Reads the JSON form that ``to_dict`` gives.
+
+        Raises:
+            ConfigError: Naming everything that is wrong in it.
+        """
+        return validate(cls, document, source)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: plain lists, numbers and strings."""
+        return self.model_dump(mode="json")
+
+    def canonical(self, stem_reduction: int = 4) -> Architecture:
+        """The same network with inert choices set to one value.
+
+        Identity needs a second module somewhere; ``ese_last`` equals ``ese`` where every stage has one module; below a
+        stem reduction of 4 the stem has no second downsampling, so its form does not matter.
+
+        Args:
+            stem_reduction: By how much the stem reduces the image: 1, 2 or 4.
+        """
+        inert: dict[str, Any] = {}
+        if all(stage.modules == 1 for stage in self.stages):
+            inert["identity"] = False
+            if self.attention == "ese_last":
+                inert["attention"] = "ese"
+        if stem_reduction < 4:
+            inert["stem"] = self.stem.model_copy(update={"downsample": "pool"})
+        return self.model_copy(update=inert)
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the network: ``a1:`` and 16 hexadecimal digits of SHA-256 over the canonical form."""
+        text = json.dumps(self.canonical().to_dict(), sort_keys=True, separators=(",", ":"))
+        return "a1:" + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def __str__(self) -> str:
+        stages = " ".join(
+            f"{s.conv_channels}x{s.layers}>{s.out_channels}{f'*{s.modules}' if s.modules > 1 else ''}"
+            for s in self.stages
+        )
+        marks: list[str] = [self.conv] * (self.conv != "dense") + [self.attention] * (self.attention != "none")
+        marks += ["identity"] * self.identity
+        return " ".join([f"{'-'.join(map(str, self.stem.channels))} | {stages}", *marks])
+
+
+def _variant(
+    widths: tuple[int, int, int, int],
+    outputs: tuple[int, int, int, int],
+    modules: tuple[int, int, int, int],
+    *,
+    layers: int = 5,
+    stem: tuple[int, int, int] = (64, 64, 128),
+    downsample: Downsample = "stride",
+    conv: Conv = "dense",
+    attention: Attention = "none",
+    identity: bool = False,
+) -> Architecture:
+    stages = tuple(
+        Stage(conv_channels=width, out_channels=output, layers=layers, modules=count)
+        for width, output, count in zip(widths, outputs, modules, strict=True)
+    )
+    return Architecture(
+        stem=Stem(channels=stem, downsample=downsample),
+        stages=stages,
+        conv=conv,
+        attention=attention,
+        identity=identity,
+    )
+
+
+_SLIM = (64, 80, 96, 112)
+_WIDE = (128, 160, 192, 224)
+_SLIM_OUT = (128, 256, 384, 512)
+_SLIM_OUT_V2 = (112, 256, 384, 512)
+_WIDE_OUT = (256, 512, 768, 1024)
+_DW_STEM = (64, 64, 64)
+
+VARIANTS: dict[str, Architecture] = {
+    # arXiv 1904.09730, Table 1 (equal to the authors' Caffe models)
+    "vovnet27_slim": _variant(_SLIM, _SLIM_OUT, (1, 1, 1, 1), downsample="pool"),
+    "vovnet39": _variant(_WIDE, _WIDE_OUT, (1, 1, 2, 2), downsample="pool"),
+    "vovnet57": _variant(_WIDE, _WIDE_OUT, (1, 1, 4, 3), downsample="pool"),
+    # the authors' PyTorch ports (stigma0617/VoVNet.pytorch, vov-net/VoVNet-Detectron): stride stem, identity adds
+    "vovnet27_slim_port": _variant(_SLIM, _SLIM_OUT, (1, 1, 1, 1), identity=True),
+    "vovnet39_port": _variant(_WIDE, _WIDE_OUT, (1, 1, 2, 2), identity=True),
+    "vovnet57_port": _variant(_WIDE, _WIDE_OUT, (1, 1, 4, 3), identity=True),
+    "vovnet75": _variant(_WIDE, _WIDE_OUT, (1, 2, 6, 3), identity=True),
+    "vovnet93": _variant(_WIDE, _WIDE_OUT, (1, 3, 8, 3), identity=True),
+    # VoVNetV2 as released by its authors (youngwanLEE/vovnet-detectron2): eSE in every module
+    "vovnet19_slim_dw_v2": _variant(
+        _SLIM, _SLIM_OUT_V2, (1, 1, 1, 1), layers=3, stem=_DW_STEM, conv="depthwise", attention="ese", identity=True
+    ),
+    "vovnet19_dw_v2": _variant(
+        _WIDE, _WIDE_OUT, (1, 1, 1, 1), layers=3, stem=_DW_STEM, conv="depthwise", attention="ese", identity=True
+    ),
+    "vovnet19_slim_v2": _variant(_SLIM, _SLIM_OUT_V2, (1, 1, 1, 1), layers=3, attention="ese", identity=True),
+    "vovnet19_v2": _variant(_WIDE, _WIDE_OUT, (1, 1, 1, 1), layers=3, attention="ese", identity=True),
+    "vovnet39_v2": _variant(_WIDE, _WIDE_OUT, (1, 1, 2, 2), attention="ese", identity=True),
+    "vovnet57_v2": _variant(_WIDE, _WIDE_OUT, (1, 1, 4, 3), attention="ese", identity=True),
+    "vovnet99_v2": _variant(_WIDE, _WIDE_OUT, (1, 3, 9, 3), attention="ese", identity=True),
+    # timm's forms: attention in the last module of a stage only
+    "vovnet39a": _variant(_WIDE, _WIDE_OUT, (1, 1, 2, 2)),
+    "vovnet57a": _variant(_WIDE, _WIDE_OUT, (1, 1, 4, 3)),
+    "ese_vovnet19b_slim_dw": _variant(
+        _SLIM,
+        _SLIM_OUT_V2,
+        (1, 1, 1, 1),
+        layers=3,
+        stem=_DW_STEM,
+        conv="depthwise",
+        attention="ese_last",
+        identity=True,
+    ),
+    "ese_vovnet19b_dw": _variant(
+        _WIDE, _WIDE_OUT, (1, 1, 1, 1), layers=3, stem=_DW_STEM, conv="depthwise", attention="ese_last", identity=True
+    ),
+    "ese_vovnet19b_slim": _variant(_SLIM, _SLIM_OUT_V2, (1, 1, 1, 1), layers=3, attention="ese_last", identity=True),
+    "ese_vovnet19b": _variant(_WIDE, _WIDE_OUT, (1, 1, 1, 1), layers=3, attention="ese_last", identity=True),
+    "ese_vovnet39b": _variant(_WIDE, _WIDE_OUT, (1, 1, 2, 2), attention="ese_last", identity=True),
+    "ese_vovnet57b": _variant(_WIDE, _WIDE_OUT, (1, 1, 4, 3), attention="ese_last", identity=True),
+    "ese_vovnet99b": _variant(_WIDE, _WIDE_OUT, (1, 3, 9, 3), attention="ese_last", identity=True),
+    "eca_vovnet39b": _variant(_WIDE, _WIDE_OUT, (1, 1, 2, 2), attention="eca_last", identity=True),
+}
+"""Published variants by name."""

@@ -1,0 +1,193 @@
+"""``osanas search``."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from osanas.cli.options import (
+    BatchSize,
+    Device,
+    Energy,
+    Json,
+    PrecisionOption,
+    RuntimeOption,
+    Storage,
+    Threads,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from osanas.config import StudyConfig
+
+SEARCH = "What is searched"
+DATA = "Data and training"
+LIMITS = "Hard limits"
+MEASURING = "Measuring"
+RUN = "Study"
+
+
+def search(
+    space: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Search space. Default: vovnet.", rich_help_panel=SEARCH),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Distinct trained candidates the study should reach. Default: 200.", rich_help_panel=SEARCH
+        ),
+    ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(metavar="tpe|nsga2|gp|random", help="Optuna's sampler. Default: tpe.", rich_help_panel=SEARCH),
+    ] = None,
+    objectives: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Any of accuracy, latency_ms, energy_mj. Default: all that can be had.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of sampling and training. Default: 0.", rich_help_panel=SEARCH)
+    ] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(metavar="MS", rich_help_panel=LIMITS)] = None,
+    max_energy_mj: Annotated[float | None, typer.Option(metavar="MJ", rich_help_panel=LIMITS)] = None,
+    max_parameters: Annotated[int | None, typer.Option(metavar="N", rich_help_panel=LIMITS)] = None,
+    max_multiply_adds: Annotated[int | None, typer.Option(metavar="N", rich_help_panel=LIMITS)] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="digits, fashion_mnist, cifar10, cifar100 or imagefolder:DIR. Default: digits.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where the data's files lie, or may be downloaded to.", rich_help_panel=DATA),
+    ] = None,
+    resolution: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Side of the images, for training and measuring. Default: the data's.", rich_help_panel=DATA
+        ),
+    ] = None,
+    train_samples: Annotated[
+        int | None,
+        typer.Option(min=1, help="Train on a fixed stratified subset of this size.", rich_help_panel=DATA),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of training a candidate. Default: 5.", rich_help_panel=DATA)
+    ] = None,
+    train_batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Training batch. Default: 32.", rich_help_panel=DATA)
+    ] = None,
+    device: Device = None,
+    energy: Energy = None,
+    batch_size: BatchSize = None,
+    precision: PrecisionOption = None,
+    runtime: RuntimeOption = None,
+    threads: Threads = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Study name, or a study file in YAML. Default: <space>-<data>.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    storage: Storage = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Start no candidate after this time.", rich_help_panel=RUN)
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Say what would run and what one candidate costs; store nothing.", rich_help_panel=RUN
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Search for Pareto-efficient backbones. The same command continues a study.
+
+    Example: osanas search --space vovnet --trials 200
+    """
+    options: dict[str, Any] = {
+        "space": space,
+        "trials": trials,
+        "sampler": sampler,
+        "objectives": None if objectives is None else [name.strip() for name in objectives.split(",")],
+        "seed": seed,
+        "max_latency_ms": max_latency_ms,
+        "max_energy_mj": max_energy_mj,
+        "max_parameters": max_parameters,
+        "max_multiply_adds": max_multiply_adds,
+        "data": data,
+        "data_dir": data_dir,
+        "resolution": resolution,
+        "train_samples": train_samples,
+        "epochs": epochs,
+        "train_batch_size": train_batch_size,
+        "device": device,
+        "energy": energy,
+        "batch_size": batch_size,
+        "precision": None if precision is None else precision.value,
+        "runtime": None if runtime is None else runtime.value,
+        "threads": threads,
+        "timeout": timeout,
+    }
+    config = _config(study, options)
+    if dry_run:
+        _dry_run(config, as_json=json)
+    else:
+        _run(config, storage, as_json=json)
+
+
+def _config(study: str | None, options: dict[str, Any]) -> StudyConfig:
+    from osanas.config import study_config
+
+    if study is not None and (study.endswith((".yaml", ".yml")) or "/" in study):
+        return study_config(Path(study), options)
+    return study_config(None, {"study": study, **options})
+
+
+def _run(config: StudyConfig, storage: str | None, *, as_json: bool) -> None:
+    from osanas.cli.progress import progress
+    from osanas.cli.tables import pareto_table, print_table
+    from osanas.engine.api import run_search
+
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with progress() as listener:
+            view = run_search(config, storage=storage, listener=listener)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. Run the same command again to go on from here.", err=True)
+        raise typer.Exit(130) from None
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    if as_json:
+        print_json(view.pareto_document())
+    else:
+        print_table(pareto_table(view))
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _dry_run(config: StudyConfig, *, as_json: bool) -> None:
+    from osanas.cli.tables import print_dry_run
+    from osanas.engine.dry_run import dry_run
+
+    document = dry_run(config)
+    if as_json:
+        print_json(document)
+    else:
+        print_dry_run(document)

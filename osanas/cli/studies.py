@@ -1,0 +1,98 @@
+"""``osanas studies``, ``osanas show`` and ``osanas pareto``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from osanas.cli.options import Json, Storage, print_json, study_name
+
+if TYPE_CHECKING:
+    from osanas.store.view import StudyView
+
+Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its study file.")]
+
+
+def studies(storage: Storage = None, json: Json = False) -> None:
+    """List the studies of this folder, or of a database."""
+    from osanas.cli.tables import print_table, studies_table
+
+    rows = _summaries(storage)
+    if json:
+        print_json({"studies": rows})
+    elif rows:
+        print_table(studies_table(rows))
+    else:
+        typer.echo("No studies here. Start one with: osanas search", err=True)
+
+
+def show(
+    study: Study,
+    trial: Annotated[int | None, typer.Argument(min=0, help="A trial's number.")] = None,
+    storage: Storage = None,
+    json: Json = False,
+) -> None:
+    """List every trial of a study, or show one with its learning curve and architecture."""
+    from osanas.cli.tables import print_table, print_trial, trials_table
+
+    view = _open(study, storage)
+    if trial is not None:
+        document = view.trial_document(trial)
+        print_json(document) if json else print_trial(document)
+    elif json:
+        print_json(view.show_document())
+    else:
+        print_table(trials_table(view))
+
+
+def pareto(
+    study: Study,
+    storage: Storage = None,
+    all_rungs: Annotated[
+        bool, typer.Option("--all-rungs", help="Compare candidates of every fidelity, not of the highest alone.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List the Pareto-efficient candidates of a study, by rising cost. Exit code 1 if there is none."""
+    from osanas.cli.tables import pareto_table, print_table
+    from osanas.errors import SearchFailed
+
+    view = _open(study, storage)
+    if json:
+        print_json(view.pareto_document(all_rungs=all_rungs))
+    elif view.pareto(all_rungs=all_rungs):
+        print_table(pareto_table(view, all_rungs=all_rungs))
+    if not view.pareto(all_rungs=all_rungs):
+        raise SearchFailed(
+            f"The study '{view.name}' has no trained candidate within its limits.",
+            "Let the search go on, or relax a limit; 'osanas show' lists the trials.",
+        )
+
+
+def _open(study: str, storage: str | None) -> StudyView:
+    from osanas.engine.api import open_study
+
+    return open_study(study_name(study), storage)
+
+
+def _summaries(storage: str | None) -> list[dict[str, Any]]:
+    from osanas.engine.api import STUDIES, storage_url
+    from osanas.errors import OsanasError
+    from osanas.store.store import Store
+
+    databases = [storage] if storage else [storage_url(path.parent.name, None) for path in STUDIES.glob("*/study.db")]
+    rows = []
+    for url in sorted(databases):
+        try:
+            store = Store.open(url)
+        except OsanasError as error:
+            if storage:
+                raise
+            typer.echo(f"note: {error}", err=True)  # one bad file must not hide the other studies
+            continue
+        rows += [{"study": summary.name, **vars(summary)} for summary in store.summaries()]
+        store.close()
+    for row in rows:
+        del row["name"]
+    return sorted(rows, key=lambda row: float(row["created_at"]))

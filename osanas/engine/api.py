@@ -1,0 +1,169 @@
+"""``osanas.search`` and ``osanas.open_study``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from osanas.config import Objective, SamplerName, StudyConfig
+from osanas.engine import optuna_study as adapter
+from osanas.engine.events import CandidateDone, Event, Listener
+from osanas.engine.worker import Worker
+from osanas.errors import UsageError
+from osanas.evaluation.evaluator import Evaluator
+from osanas.spaces import SearchSpace
+from osanas.store.records import Candidate
+from osanas.store.store import Store
+from osanas.store.view import StudyView
+from osanas.validation import validate
+
+STUDIES = Path("studies")
+
+
+def study_folder(name: str) -> Path:
+    """Where a study's database, checkpoints and reports lie, in the working directory."""
+    return STUDIES / name
+
+
+def storage_url(name: str, storage: str | None) -> str:
+    """The database of a study: the one given, or a file of its own."""
+    return storage if storage is not None else f"sqlite:///{study_folder(name) / 'study.db'}"
+
+
+def search(
+    space: str | Path | Mapping[str, Any] | SearchSpace | None = None,
+    trials: int | None = None,
+    *,
+    config: StudyConfig | None = None,
+    evaluator: Evaluator | None = None,
+    storage: str | None = None,
+    study: str | None = None,
+    data: str | None = None,
+    sampler: SamplerName | None = None,
+    objectives: Sequence[Objective] | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    on_candidate: Callable[[Candidate], None] | None = None,
+) -> StudyView:
+    """Runs or continues a study, in this process.
+
+    Args:
+        space: A space by name, file, document or object.
+        trials: Distinct trained candidates that the study should reach.
+        config: All other options; the arguments given here go before it.
+        evaluator: Instead of training and measuring networks, anything that answers for an architecture.
+        storage: A database URL; None is an SQLite file in ``studies/<study>/``.
+        on_candidate: Called after each trial.
+
+    Returns:
+        The study, with ``pareto()``, ``candidates()`` and ``to_dataframe()``.
+
+    Raises:
+        UsageError: Something given is wrong (``ConfigError`` and others).
+        EnvironmentFailure: Device, meter or database failed; the same call resumes.
+        SearchFailed: It ended without what was asked for.
+    """
+    loaded = _load_space(space)
+    given: dict[str, Any] = {
+        "trials": trials,
+        "study": study,
+        "data": data,
+        "sampler": sampler,
+        "objectives": None if objectives is None else list(objectives),
+        "epochs": epochs,
+        "seed": seed,
+        "space": None if loaded is None else loaded.name,
+    }
+    base = (config or StudyConfig()).to_dict()
+    options = {**base, **{key: value for key, value in given.items() if value is not None}}
+    complete = validate(StudyConfig, options, "The arguments of search()")
+
+    def listener(event: Event) -> None:
+        if on_candidate is not None and isinstance(event, CandidateDone):
+            on_candidate(event.candidate)
+
+    return run_search(complete, storage=storage, listener=listener, space=loaded, evaluator=evaluator)
+
+
+def run_search(
+    config: StudyConfig,
+    *,
+    storage: str | None,
+    listener: Listener,
+    space: SearchSpace | None = None,
+    evaluator: Evaluator | None = None,
+) -> StudyView:
+    """As ``search``, with a complete configuration and a listener for every event."""
+    chosen = config.chosen_objectives()
+    space = space or SearchSpace.load(config.space)
+    name = config.name
+    with_store = Store.open(storage_url(name, storage), create=True)
+    try:
+        evaluator = evaluator or _network_evaluator(config, with_store)
+        identity = study_identity(config, space, evaluator, chosen)
+        record = with_store.register_study(name, identity, config, evaluator.device())
+        with adapter.quiet_optuna(with_store):
+            sampler = adapter.make_sampler(config.sampler, _sampler_seed(config.seed, with_store, record.id))
+            study = adapter.open_optuna_study(with_store, name, chosen, sampler)
+            worker = Worker(
+                store=with_store,
+                record=record,
+                study=study,
+                space=space,
+                evaluator=evaluator,
+                config=config,
+                objectives=chosen,
+                folder=study_folder(name),
+                listener=listener,
+            )
+            worker.run()
+        return StudyView(with_store, name)
+    except BaseException:
+        with_store.close()
+        raise
+
+
+def open_study(name: str, storage: str | None = None) -> StudyView:
+    """Opens a stored study for reading.
+
+    Args:
+        name: The study's name.
+        storage: Its database URL; None is ``studies/<name>/study.db``.
+
+    Raises:
+        StudyError: There is no such study.
+    """
+    return StudyView(Store.open(storage_url(name, storage)), name)
+
+
+def study_identity(
+    config: StudyConfig, space: SearchSpace, evaluator: Evaluator, objectives: Sequence[Objective]
+) -> dict[str, Any]:
+    """What may not change when a study resumes, as JSON. Sampler, limits, trials and timeout may."""
+    found = evaluator.identity()
+    if "energy_mj" in objectives and found["energy_source"] is None:
+        raise UsageError(
+            "Energy is an objective, but there is no meter and no estimate.",
+            "Choose another --energy, or leave energy_mj out of --objectives.",
+        )
+    return {"space": space.to_dict(), "objectives": list(objectives), "epochs": config.epochs, **found}
+
+
+def _sampler_seed(seed: int, store: Store, study_id: int) -> int:
+    """A seed that differs from run to run of a study: the same one again would propose the same candidates again."""
+    return (seed * 1_000_003 + len(store.evaluations(study_id)) + len(store.duplicates(study_id))) % 2**32
+
+
+def _load_space(space: str | Path | Mapping[str, Any] | SearchSpace | None) -> SearchSpace | None:
+    if space is None or isinstance(space, SearchSpace):
+        return space
+    if isinstance(space, Mapping):
+        return SearchSpace.from_dict(dict(space), "space")
+    return SearchSpace.load(str(space))
+
+
+def _network_evaluator(config: StudyConfig, store: Store) -> Evaluator:
+    from osanas.evaluation.network import network_evaluator  # imports torch and Lightning
+
+    return network_evaluator(config, store)

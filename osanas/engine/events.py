@@ -1,0 +1,84 @@
+"""What a search tells while it runs. Plain data, for a display or a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from osanas.arch import Architecture
+from osanas.config import Limits, Objective
+from osanas.store.records import Candidate, Holder
+
+
+@dataclass(frozen=True)
+class SearchStarted:
+    """A search begins or continues.
+
+    Attributes:
+        trained: Distinct candidates already trained, towards ``target``.
+        space_size: Number of genotypes in the space.
+    """
+
+    study: str
+    storage: str
+    folder: Path
+    objectives: tuple[Objective, ...]
+    energy_source: str | None
+    device: dict[str, Any]
+    sampler: str
+    space: str
+    space_size: int
+    epochs: int
+    trained: int
+    target: int
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class CandidateStarted:
+    """A candidate is about to be measured and trained; ``continued`` if another process began it."""
+
+    trial: int
+    architecture: Architecture
+    continued: bool
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch of the current candidate is over. ``val_accuracy`` is a fraction."""
+
+    trial: int
+    epoch: int
+    epochs: int
+    val_accuracy: float
+
+
+@dataclass(frozen=True)
+class CandidateDone:
+    """A trial ended, whatever its status. Front and hypervolume are those of the study after it."""
+
+    candidate: Candidate
+    trained: int
+    target: int
+    front_size: int
+    hypervolume: float
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Nothing to do but other workers' trials run; the search ends when they have."""
+
+    holders: tuple[Holder, ...]
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something a reader of the results should know."""
+
+    text: str
+
+
+Event = SearchStarted | CandidateStarted | EpochDone | CandidateDone | Waiting | Note
+Listener = Callable[[Event], None]

@@ -1,0 +1,64 @@
+"""Peers to compare with: torchvision's classification networks, and timm's when it is installed.
+
+The only module that knows torchvision's models and timm. Weights are random: nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from torch import nn
+from torchvision import models
+
+from osanas.errors import MissingExtraError, UsageError
+from osanas.validation import did_you_mean
+
+TIMM_PREFIX = "timm:"
+
+
+def peer_names() -> list[str]:
+    """Names of torchvision's classification networks, sorted. ``timm:NAME`` works beside them."""
+    return sorted(models.list_models(module=models))
+
+
+def build_peer(name: str, num_classes: int = 1000) -> nn.Module:
+    """Builds a peer with random weights.
+
+    Auxiliary heads (GoogLeNet, Inception) are left out: they do not run when the network is used.
+
+    Args:
+        name: A name of ``peer_names``, or ``timm:NAME``.
+        num_classes: Number of classes.
+
+    Raises:
+        UsageError: If no such network is known.
+        MissingExtraError: If timm is meant and not installed.
+    """
+    if num_classes < 1:
+        raise UsageError(f"num_classes is {num_classes}.", "Give at least 1.")
+    if name.startswith(TIMM_PREFIX):
+        return _build_timm(name.removeprefix(TIMM_PREFIX), num_classes)
+    known = peer_names()
+    if name not in known:
+        raise UsageError(f"There is no network '{name}'.", did_you_mean(name, known))
+    options: dict[str, Any] = {"num_classes": num_classes}
+    if name in {"googlenet", "inception_v3"}:
+        options |= {"aux_logits": False, "init_weights": True}
+    peer: nn.Module = models.get_model(name, weights=None, **options)
+    return peer
+
+
+def _build_timm(name: str, num_classes: int) -> nn.Module:
+    try:
+        import timm
+    except ImportError:
+        raise MissingExtraError("timm", "timm", f"The network '{TIMM_PREFIX}{name}'") from None
+    known = timm.list_models()
+    # Checked against the list because timm itself takes addresses of hubs and folders too, and would fetch from them.
+    if name.partition(".")[0] not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean 'timm:{near[0]}'?" if near else "Its networks: timm.list_models()."
+        raise UsageError(f"timm has no network '{name}'.", hint)
+    peer: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes)
+    return peer

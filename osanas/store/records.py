@@ -1,0 +1,141 @@
+"""Plain records that the store gives out: no session, no laziness, safe to keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from osanas.arch import Architecture
+from osanas.config import Limits, StudyConfig
+
+Status = Literal["complete", "running", "waiting", "infeasible", "failed", "duplicate"]
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A stored study.
+
+    Attributes:
+        identity: What may not change on resume (JSON).
+        config: The options of its latest run.
+        device: The device it is measured on (JSON).
+        created_at: Seconds since 1970.
+    """
+
+    id: int
+    name: str
+    identity: dict[str, Any]
+    config: StudyConfig
+    device: dict[str, Any]
+    created_at: float
+
+    @property
+    def limits(self) -> Limits:
+        """The hard limits of its latest run."""
+        return self.config.limits
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """A line of the list of studies: how many candidates are in which state."""
+
+    name: str
+    created_at: float
+    counts: dict[Status, int]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trial of a study. What is not known (yet) is None.
+
+    Attributes:
+        trial: Optuna's trial number.
+        epochs: Epochs of training behind ``accuracy``.
+        accuracy: Top-1 on the validation split, 0 to 1.
+        latency_ms: Median milliseconds of one inference at the study's batch size.
+        energy_mj: Gross millijoules per image, from ``energy_source``.
+        reason: Why it has no accuracy, or what it repeats.
+        training_seconds: Wall time of its training.
+    """
+
+    trial: int
+    digest: str
+    status: Status
+    epochs: int
+    accuracy: float | None
+    latency_ms: float | None
+    energy_mj: float | None
+    energy_source: str | None
+    parameters: int | None
+    multiply_adds: int | None
+    memory_access_elements: int | None
+    reason: str | None
+    training_seconds: float | None
+    architecture: Architecture
+    promoted_from: int | None = None
+
+    @property
+    def costs(self) -> dict[str, float | None]:
+        """What limits are about."""
+        return {
+            "latency_ms": self.latency_ms,
+            "energy_mj": self.energy_mj,
+            "parameters": self.parameters,
+            "multiply_adds": self.multiply_adds,
+        }
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A point of a learning curve: losses and validation accuracy (0 to 1) after an epoch."""
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class EvaluationRecord:
+    """One candidate at one fidelity, as the worker sees it."""
+
+    id: int
+    digest: str
+    epochs: int
+    trial: int | None
+    status: Literal["running", "complete", "infeasible", "failed"]
+    reason_kind: str | None
+    reason: str | None
+    accuracy: float | None
+    costs: dict[str, float | None]
+    """``latency_ms``, ``energy_mj``, ``parameters``, ``multiply_adds``."""
+    architecture: Architecture
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an evaluation ended."""
+
+    status: Literal["complete", "infeasible", "failed"]
+    accuracy: float | None = None
+    reason_kind: str | None = None
+    reason: str | None = None
+    training_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A worker's place in a study."""
+
+    id: int
+    study_id: int
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a trial, for messages."""
+
+    trial: int
+    host: str
+    pid: int

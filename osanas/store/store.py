@@ -1,0 +1,419 @@
+"""Studies, evaluations and measurements in the database. Every method is one short transaction of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, TypeVar, cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from osanas.arch import Architecture
+from osanas.config import StudyConfig, difference
+from osanas.errors import EnvironmentFailure, StudyError
+from osanas.store.database import database_errors, masked, open_engine, parse_url
+from osanas.store.records import (
+    Candidate,
+    CurvePoint,
+    EvaluationRecord,
+    Lease,
+    Outcome,
+    Status,
+    StudyRecord,
+    StudySummary,
+)
+from osanas.store.tables import CandidateRow, DuplicateRow, EpochRow, EvaluationRow, LeaseRow, MeasurementRow, StudyRow
+from osanas.validation import did_you_mean
+
+Result = TypeVar("Result")
+
+RETRY_S = 60.0
+"""For how long a transaction is tried again while the database is away or locked."""
+
+
+class Store:
+    """Access to osanas' tables.
+
+    Args:
+        engine: A prepared engine, from ``Store.open``.
+        url: Its URL.
+    """
+
+    def __init__(self, engine: Engine, url: URL) -> None:
+        self.engine = engine
+        self.url = url
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = False) -> Store:
+        """Opens a database.
+
+        Args:
+            url: Any SQLAlchemy URL.
+            create: Whether to make a missing one.
+
+        Raises:
+            OsanasError: As ``open_engine``.
+        """
+        parsed = parse_url(url)
+        return cls(open_engine(parsed, create=create), parsed)
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for reading."""
+        with database_errors(self.url), Session(self.engine) as session:
+            yield session
+
+    def write(self, work: Callable[[Session], Result]) -> Result:
+        """Runs ``work(session)`` in a transaction, again while the database is away or locked.
+
+        Raises:
+            EnvironmentFailure: It stayed so for a minute.
+        """
+        attempts = Retrying(
+            retry=retry_if_exception_type(OperationalError),
+            wait=wait_random_exponential(0.1, max=5.0),
+            stop=stop_after_delay(RETRY_S),
+            reraise=True,
+        )
+        with database_errors(self.url):
+            result: Result = attempts(self._transaction, work)
+            return result
+
+    def _transaction(self, work: Callable[[Session], Result]) -> Result:
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            return work(session)
+
+    # studies ----------------------------------------------------------------------------------------------------
+
+    def register_study(
+        self, name: str, identity: Mapping[str, Any], config: StudyConfig, device: Mapping[str, Any]
+    ) -> StudyRecord:
+        """Makes a study, or opens the one of this name for another run.
+
+        Raises:
+            StudyError: The stored one has another identity; the difference is named.
+        """
+
+        def work(session: Session) -> StudyRecord:
+            row = session.scalar(sa.select(StudyRow).where(StudyRow.name == name))
+            if row is None:
+                row = StudyRow(name=name, identity=dict(identity), created_at=time.time(), config={}, device={})
+                session.add(row)
+            changes = difference(row.identity, identity)
+            if changes:
+                listing = "".join(f"\n  {line}" for line in changes)
+                raise StudyError(
+                    f"The study '{name}' in {masked(self.url)} was made with other settings:{listing}",
+                    "\nRepeat the stored settings to resume it, or give the new study a name of its own with --study.",
+                )
+            row.config, row.device = config.to_dict(), dict(device)
+            session.flush()
+            return _study(row)
+
+        try:
+            return self.write(work)
+        except EnvironmentFailure as error:
+            if isinstance(error.__cause__, IntegrityError):  # another process made it in between
+                return self.write(work)
+            raise
+
+    def study(self, name: str) -> StudyRecord:
+        """A study by name.
+
+        Raises:
+            StudyError: There is none.
+        """
+        with self.read() as session:
+            row = session.scalar(sa.select(StudyRow).where(StudyRow.name == name))
+            if row is not None:
+                return _study(row)
+            names = list(session.scalars(sa.select(StudyRow.name)))
+        hint = did_you_mean(name, names) if names else "It holds no study yet."
+        raise StudyError(f"There is no study '{name}' in {masked(self.url)}.", hint)
+
+    def summaries(self) -> list[StudySummary]:
+        """All studies, oldest first, with their trials counted by status."""
+        with self.read() as session:
+            rows = list(session.scalars(sa.select(StudyRow).order_by(StudyRow.created_at)))
+        summaries = []
+        for row in rows:
+            counts: dict[Status, int] = {}
+            for candidate in self.candidates(row.id):
+                counts[candidate.status] = counts.get(candidate.status, 0) + 1
+            summaries.append(StudySummary(row.name, row.created_at, counts))
+        return summaries
+
+    # evaluations ------------------------------------------------------------------------------------------------
+
+    def claim(
+        self, lease: Lease, digest: str, architecture: Architecture, epochs: int, trial: int | None
+    ) -> tuple[EvaluationRecord, bool]:
+        """Claims the evaluation of a network at a fidelity for the holder of a lease, if nobody has.
+
+        Returns:
+            The evaluation, and whether it is ours to do.
+        """
+
+        def work(session: Session) -> tuple[EvaluationRecord, bool]:
+            study_id = lease.study_id
+            lock_study(session, study_id)
+            found = self._evaluation(session, study_id, digest, epochs)
+            if found is not None:
+                return found, False
+            candidate = session.scalar(
+                sa.select(CandidateRow).where(CandidateRow.study_id == study_id, CandidateRow.digest == digest)
+            )
+            if candidate is None:
+                candidate = CandidateRow(study_id=study_id, digest=digest, architecture=architecture.to_dict())
+                session.add(candidate)
+                session.flush()
+            row = EvaluationRow(
+                study_id=study_id,
+                candidate_id=candidate.id,
+                epochs=epochs,
+                trial=trial,
+                status="running",
+                started_at=time.time(),
+            )
+            session.add(row)
+            _hold(session, lease, trial)
+            session.flush()
+            return _evaluation(row, candidate), True
+
+        return self.write(work)
+
+    def reopen(self, lease: Lease, evaluation_id: int, trial: int) -> EvaluationRecord | None:
+        """Takes an infeasible evaluation up again under another trial, since the limits have changed.
+
+        Returns:
+            None if somebody else was first. The trial it had becomes a duplicate of the new one.
+        """
+
+        def work(session: Session) -> EvaluationRecord | None:
+            row = session.get_one(EvaluationRow, evaluation_id)
+            lock_study(session, row.study_id)
+            session.refresh(row)
+            if row.status != "infeasible":
+                return None
+            if row.trial is not None:
+                session.add(DuplicateRow(study_id=row.study_id, trial=row.trial, evaluation_id=row.id))
+            row.trial, row.status, row.reason, row.reason_kind, row.finished_at = trial, "running", None, None, None
+            _hold(session, lease, trial)
+            session.flush()
+            return _evaluation(row, session.get_one(CandidateRow, row.candidate_id))
+
+        return self.write(work)
+
+    def assign_trial(self, lease: Lease, evaluation_id: int, trial: int) -> None:
+        """Notes the Optuna trial of a claimed evaluation."""
+
+        def work(session: Session) -> None:
+            session.execute(sa.update(EvaluationRow).where(EvaluationRow.id == evaluation_id).values(trial=trial))
+            _hold(session, lease, trial)
+
+        self.write(work)
+
+    def add_duplicate(self, study_id: int, trial: int, evaluation_id: int) -> None:
+        """Notes that a trial repeats an evaluation."""
+        row = DuplicateRow(study_id=study_id, trial=trial, evaluation_id=evaluation_id)
+        self.write(lambda session: session.merge(row))
+
+    def save_costs(self, evaluation_id: int, costs: Mapping[str, Any]) -> None:
+        """Stores what a candidate costs.
+
+        Args:
+            costs: ``latency_ms``, ``energy_mj``, ``energy_source`` of the evaluation; ``parameters``,
+                ``multiply_adds``, ``memory_access_elements`` of the candidate.
+        """
+        measured = {key: costs[key] for key in ("latency_ms", "energy_mj", "energy_source")}
+        static = {key: costs[key] for key in ("parameters", "multiply_adds", "memory_access_elements")}
+
+        def work(session: Session) -> None:
+            row = session.get_one(EvaluationRow, evaluation_id)
+            session.execute(sa.update(EvaluationRow).where(EvaluationRow.id == row.id).values(**measured))
+            session.execute(sa.update(CandidateRow).where(CandidateRow.id == row.candidate_id).values(**static))
+
+        self.write(work)
+
+    def save_epoch(self, evaluation_id: int, point: CurvePoint) -> None:
+        """Stores a point of the learning curve; an epoch trained again replaces its first point."""
+        values = {key: getattr(point, key) for key in ("train_loss", "val_loss", "val_accuracy", "seconds")}
+        self.write(lambda session: session.merge(EpochRow(evaluation_id=evaluation_id, epoch=point.epoch, **values)))
+
+    def finish(self, lease: Lease, evaluation_id: int, outcome: Outcome) -> None:
+        """Stores how an evaluation ended, and frees its worker's place in the same transaction."""
+
+        def work(session: Session) -> None:
+            row = session.get_one(EvaluationRow, evaluation_id)
+            row.status, row.accuracy = outcome.status, outcome.accuracy
+            row.reason_kind, row.reason = outcome.reason_kind, outcome.reason
+            row.training_seconds, row.finished_at = outcome.training_seconds, time.time()
+            free(session, lease.id)
+
+        self.write(work)
+
+    def evaluations(self, study_id: int) -> list[EvaluationRecord]:
+        """All evaluations of a study, in the order of their claims."""
+        with self.read() as session:
+            rows = session.execute(
+                sa.select(EvaluationRow, CandidateRow)
+                .join(CandidateRow, EvaluationRow.candidate_id == CandidateRow.id)
+                .where(EvaluationRow.study_id == study_id)
+                .order_by(EvaluationRow.id)
+            ).all()
+            return [_evaluation(row, candidate) for row, candidate in rows]
+
+    def duplicates(self, study_id: int) -> dict[int, int]:
+        """Evaluation id of each duplicate trial."""
+        with self.read() as session:
+            rows = session.scalars(sa.select(DuplicateRow).where(DuplicateRow.study_id == study_id))
+            return {row.trial: row.evaluation_id for row in rows}
+
+    def curve(self, evaluation_id: int) -> list[CurvePoint]:
+        """The learning curve of an evaluation."""
+        with self.read() as session:
+            rows = session.scalars(
+                sa.select(EpochRow).where(EpochRow.evaluation_id == evaluation_id).order_by(EpochRow.epoch)
+            )
+            return [CurvePoint(r.epoch, r.train_loss, r.val_loss, r.val_accuracy, r.seconds) for r in rows]
+
+    def candidates(self, study_id: int) -> list[Candidate]:
+        """Every trial of a study as a plain record, by number."""
+        with self.read() as session:
+            pairs = session.execute(
+                sa.select(EvaluationRow, CandidateRow)
+                .join(CandidateRow, EvaluationRow.candidate_id == CandidateRow.id)
+                .where(EvaluationRow.study_id == study_id)
+            ).all()
+            copies = list(session.scalars(sa.select(DuplicateRow).where(DuplicateRow.study_id == study_id)))
+        originals = {row.id: (row, candidate) for row, candidate in pairs}
+        records = [_candidate(row, candidate, row.trial) for row, candidate in pairs if row.trial is not None]
+        for copy in copies:
+            row, candidate = originals[copy.evaluation_id]
+            records.append(_candidate(row, candidate, copy.trial))
+        return sorted(records, key=lambda record: record.trial)
+
+    # measurements -----------------------------------------------------------------------------------------------
+
+    def measurement(self, key_digest: str, network: str) -> dict[str, Any] | None:
+        """The stored result of a network under a measurement key."""
+        with self.read() as session:
+            row = session.scalar(
+                sa.select(MeasurementRow).where(
+                    MeasurementRow.key_digest == key_digest, MeasurementRow.network == network
+                )
+            )
+            return None if row is None else dict(row.result)
+
+    def save_measurement(
+        self, key_digest: str, key: Mapping[str, Any], network: str, result: Mapping[str, Any]
+    ) -> None:
+        """Stores a result; the first one under a key stays."""
+
+        def work(session: Session) -> None:
+            exists = session.scalar(
+                sa.select(MeasurementRow.id).where(
+                    MeasurementRow.key_digest == key_digest, MeasurementRow.network == network
+                )
+            )
+            if exists is None:
+                session.add(
+                    MeasurementRow(
+                        key_digest=key_digest,
+                        network=network,
+                        key=dict(key),
+                        result=dict(result),
+                        measured_at=time.time(),
+                    )
+                )
+
+        try:
+            self._transaction(work)
+        except IntegrityError:  # another worker measured it at the same time
+            return
+        except OperationalError:
+            self.write(work)
+
+    @staticmethod
+    def _evaluation(session: Session, study_id: int, digest: str, epochs: int) -> EvaluationRecord | None:
+        pair = session.execute(
+            sa.select(EvaluationRow, CandidateRow)
+            .join(CandidateRow, EvaluationRow.candidate_id == CandidateRow.id)
+            .where(CandidateRow.study_id == study_id, CandidateRow.digest == digest, EvaluationRow.epochs == epochs)
+        ).first()
+        return None if pair is None else _evaluation(*pair)
+
+
+def lock_study(session: Session, study_id: int) -> None:
+    """Takes the write lock of a study: SQLite locks the file, others the row."""
+    session.execute(sa.update(StudyRow).where(StudyRow.id == study_id).values(revision=StudyRow.revision + 1))
+
+
+def free(session: Session, lease_id: int) -> None:
+    """Lets a worker go of its trial and of its place in the study's total."""
+    session.execute(sa.update(LeaseRow).where(LeaseRow.id == lease_id).values(trial=None, reserved=False))
+
+
+def _hold(session: Session, lease: Lease, trial: int | None) -> None:
+    session.execute(sa.update(LeaseRow).where(LeaseRow.id == lease.id).values(trial=trial))
+
+
+def _study(row: StudyRow) -> StudyRecord:
+    config = StudyConfig.model_validate(row.config)
+    return StudyRecord(row.id, row.name, dict(row.identity), config, dict(row.device), row.created_at)
+
+
+def _costs(row: EvaluationRow, candidate: CandidateRow) -> dict[str, float | None]:
+    return {
+        "latency_ms": row.latency_ms,
+        "energy_mj": row.energy_mj,
+        "parameters": candidate.parameters,
+        "multiply_adds": candidate.multiply_adds,
+    }
+
+
+def _evaluation(row: EvaluationRow, candidate: CandidateRow) -> EvaluationRecord:
+    return EvaluationRecord(
+        id=row.id,
+        digest=candidate.digest,
+        epochs=row.epochs,
+        trial=row.trial,
+        status=cast("Literal['running', 'complete', 'infeasible', 'failed']", row.status),
+        reason_kind=row.reason_kind,
+        reason=row.reason,
+        accuracy=row.accuracy,
+        costs=_costs(row, candidate),
+        architecture=Architecture.from_dict(candidate.architecture),
+    )
+
+
+def _candidate(row: EvaluationRow, candidate: CandidateRow, trial: int) -> Candidate:
+    status, reason = cast("Status", row.status), row.reason
+    if trial != row.trial:
+        status = "waiting" if row.status == "running" else "duplicate"
+        reason = f"the network of trial {row.trial}"
+    return Candidate(
+        trial=trial,
+        digest=candidate.digest,
+        status=status,
+        epochs=row.epochs,
+        accuracy=row.accuracy,
+        latency_ms=row.latency_ms,
+        energy_mj=row.energy_mj,
+        energy_source=row.energy_source,
+        parameters=candidate.parameters,
+        multiply_adds=candidate.multiply_adds,
+        memory_access_elements=candidate.memory_access_elements,
+        reason=reason,
+        training_seconds=row.training_seconds,
+        architecture=Architecture.from_dict(candidate.architecture),
+    )
