@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
@@ -58,7 +57,7 @@ class Architecture(_Frozen):
     """
 
     stem: Stem
-    stages: Annotated[tuple[Stage, ...], Field(strict=False, min_length=NUM_STAGES, max_length=NUM_STAGES)]
+    stages: Annotated[tuple[Stage, Stage, Stage, Stage], Field(strict=False)]
     conv: Conv = "dense"
     attention: Attention = "none"
     identity: bool = False
@@ -94,7 +93,7 @@ class Architecture(_Frozen):
             inert["stem"] = self.stem.model_copy(update={"downsample": "pool"})
         return self.model_copy(update=inert)
 
-    @cached_property
+    @property  # not cached: `model_copy` would carry a cached value over to a changed copy
     def digest(self) -> str:
         """Identity of the network: ``a1:`` and 16 hexadecimal digits of SHA-256 over the canonical form."""
         text = json.dumps(self.canonical().to_dict(), sort_keys=True, separators=(",", ":"))
@@ -106,7 +105,7 @@ class Architecture(_Frozen):
             for s in self.stages
         )
         marks: list[str] = [self.conv] * (self.conv != "dense") + [self.attention] * (self.attention != "none")
-        marks += ["identity"] * self.identity
+        marks += ["identity"] * self.identity + ["stride-stem"] * (self.stem.downsample == "stride")
         return " ".join([f"{'-'.join(map(str, self.stem.channels))} | {stages}", *marks])
 
 
@@ -122,13 +121,13 @@ def _variant(
     attention: Attention = "none",
     identity: bool = False,
 ) -> Architecture:
-    stages = tuple(
+    first, second, third, fourth = (
         Stage(conv_channels=width, out_channels=output, layers=layers, modules=count)
         for width, output, count in zip(widths, outputs, modules, strict=True)
     )
     return Architecture(
         stem=Stem(channels=stem, downsample=downsample),
-        stages=stages,
+        stages=(first, second, third, fourth),
         conv=conv,
         attention=attention,
         identity=identity,

@@ -8,7 +8,8 @@ OsanasError                 exit code
 │   └── MissingExtraError   2   an optional dependency that is not installed
 ├── EnvironmentFailure      3   device, meter or database failed; the study can be resumed
 ├── SearchFailed            1   finished, but not what was asked
-└── CandidateError          -   one candidate failed; the search records it and goes on
+├── CandidateError          -   one candidate failed; the search records it and goes on
+└── TrainingStopped         -   training ended because it was told to
 """
 
 from __future__ import annotations

@@ -1,0 +1,101 @@
+"""How a network is measured. A protocol is part of the measurement key: figures of different ones never meet."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+Precision = Literal["fp32", "fp16", "bf16"]
+Runtime = Literal["eager"]
+
+BYTES_PER_ELEMENT: dict[Precision, int] = {"fp32": 4, "fp16": 2, "bf16": 2}
+
+
+class MeasurementProtocol(BaseModel):
+    """Settings of a measurement; the defaults measure one network well, ``for_search`` measures hundreds.
+
+    Times are in seconds. Latency is measured in blocks of iterations; its value is the median of the blocks, which
+    are never trimmed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    version: Literal[1] = 1
+    """Raised whenever the code measures differently."""
+    batch_size: PositiveInt = 1
+    precision: Precision = "fp32"
+    runtime: Runtime = "eager"
+    threads: PositiveInt | None = None
+    """CPU threads inside an operator; None leaves the process as it is."""
+
+    warmup_min_seconds: PositiveFloat = 0.2
+    """trtexec's default of 200 ms; at least three iterations run too."""
+    warmup_max_seconds: PositiveFloat = 0.6
+    """When to go on although the last three warm-up blocks still differ."""
+    warmup_tolerance: PositiveFloat = 0.02
+    """Relative spread of the last three warm-up blocks that counts as stable."""
+    block_seconds: PositiveFloat = 0.01
+    """Aimed length of a block: long for the timer, short beside a scheduler's bursts. At least one iteration."""
+    interval_target: float = Field(default=0.01, gt=0, lt=1)
+    """Half the width of the median's 95 % interval, relative to the median, at which blocks suffice."""
+    min_blocks: int = Field(default=30, ge=6)
+    """Fewer suffice only at the cap; never fewer than the six that a 95 % interval takes."""
+    min_seconds: PositiveFloat = 0.5
+    max_seconds: PositiveFloat = 2.4
+    """The cap on the time spent in blocks."""
+
+    energy_warmup_seconds: PositiveFloat = 0.6
+    """Load before the first energy window; a meter that averages over longer waits longer."""
+    energy_window_seconds: PositiveFloat = 2.0
+    """Least length of an energy window; a slow meter makes it longer."""
+    energy_min_windows: int = Field(default=3, ge=3)
+    energy_max_windows: int = Field(default=10, ge=3)
+    energy_interval_target: float = Field(default=0.02, gt=0, lt=1)
+    """Half the width of the 95 % interval of the windows' mean, relative to it, at which windows suffice."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        pairs = (
+            ("warmup_min_seconds", "warmup_max_seconds"),
+            ("min_seconds", "max_seconds"),
+            ("energy_min_windows", "energy_max_windows"),
+        )
+        for low, high in pairs:
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(f"{low} {getattr(self, low)} is above {high} {getattr(self, high)}")
+        return self
+
+    @classmethod
+    def for_search(
+        cls,
+        *,
+        batch_size: int = 1,
+        precision: Precision = "fp32",
+        runtime: Runtime = "eager",
+        threads: int | None = None,
+    ) -> Self:
+        """A cheaper protocol for the many candidates of a search: an interval of 2 %, energy windows of 1 s."""
+        return cls(
+            batch_size=batch_size,
+            precision=precision,
+            runtime=runtime,
+            threads=threads,
+            warmup_min_seconds=0.05,
+            warmup_max_seconds=0.2,
+            interval_target=0.02,
+            min_blocks=20,
+            min_seconds=0.25,
+            max_seconds=0.8,
+            energy_window_seconds=1.0,
+            energy_max_windows=5,
+        )
+
+    @property
+    def bytes_per_element(self) -> int:
+        """Bytes of a number in the chosen precision."""
+        return BYTES_PER_ELEMENT[self.precision]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings as plain values."""
+        return self.model_dump(mode="json")

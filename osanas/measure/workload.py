@@ -1,0 +1,190 @@
+"""A network made ready to run over and over: what latency and energy are measured on.
+
+The only place that synchronises a GPU or times it. Another runtime (compiled, CUDA graph, ONNX Runtime) is another
+``Workload``; latency and energy know no more than this interface.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from osanas.errors import CandidateError, EnvironmentFailure
+from osanas.measure.clock import Clock
+from osanas.measure.deploy import DTYPES, deployed
+from osanas.measure.protocol import MeasurementProtocol
+
+_DEVICE_FAILURES = (
+    "CUDA error",
+    "CUDNN_STATUS_EXECUTION_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR",
+    "CUDNN_STATUS_NOT_INITIALIZED",
+    "CUBLAS_STATUS_EXECUTION_FAILED",
+    "CUBLAS_STATUS_INTERNAL_ERROR",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+)
+"""In the text of a RuntimeError: the device is at fault, not the network."""
+
+
+class Workload(ABC):
+    """Runs a network on one fixed input batch."""
+
+    notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def run(self, iterations: int) -> None:
+        """Runs the network; on return every iteration has finished, on the device too."""
+
+    @abstractmethod
+    def block_ms(self, iterations: int, clock: Clock) -> float:
+        """Milliseconds per iteration over a block of them, run back to back."""
+
+
+class CpuWorkload(Workload):
+    """Eager mode on the CPU, timed by the host's clock."""
+
+    def __init__(self, module: nn.Module, batch: Tensor) -> None:
+        self._module = module
+        self._batch = batch
+
+    def run(self, iterations: int) -> None:
+        """Runs the network."""
+        with torch.inference_mode():
+            for _ in range(iterations):
+                self._module(self._batch)
+
+    def block_ms(self, iterations: int, clock: Clock) -> float:
+        """Wall time by the clock."""
+        module, batch = self._module, self._batch
+        with torch.inference_mode():
+            start = clock.now_ns()
+            for _ in range(iterations):
+                module(batch)
+            return (clock.now_ns() - start) / 1e6 / iterations
+
+
+class CudaWorkload(Workload):
+    """Eager mode on a GPU, timed by events on the current stream.
+
+    Events are read after a synchronisation, as PyTorch's notes on CUDA semantics prescribe; their resolution is about
+    half a microsecond (CUDA runtime documentation, ``cudaEventElapsedTime``).
+    """
+
+    def __init__(self, module: nn.Module, batch: Tensor, device: torch.device) -> None:
+        self._module = module
+        self._batch = batch
+        self._device = device
+
+    def run(self, iterations: int) -> None:
+        """Runs the network and waits for the device."""
+        with torch.inference_mode(), torch.cuda.device(self._device):
+            for _ in range(iterations):
+                self._module(self._batch)
+            torch.cuda.synchronize(self._device)
+
+    def block_ms(self, iterations: int, clock: Clock) -> float:  # noqa: ARG002
+        """Device time between two events around the block."""
+        with torch.inference_mode(), torch.cuda.device(self._device):
+            start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            torch.cuda.synchronize(self._device)
+            start.record()
+            for _ in range(iterations):
+                self._module(self._batch)
+            end.record()
+            torch.cuda.synchronize(self._device)
+            return float(start.elapsed_time(end)) / iterations
+
+
+@contextmanager
+def open_workload(
+    model: nn.Module, input_shape: tuple[int, int, int], device: torch.device, protocol: MeasurementProtocol
+) -> Iterator[Workload]:
+    """A network in its deployed form on a random batch, with the protocol's threads while it is open.
+
+    Args:
+        model: Any network; it stays as it is.
+        input_shape: Channels, height, width of one image.
+        device: Where to run.
+        protocol: Batch size, precision, runtime, threads.
+
+    Raises:
+        CandidateError: ``out_of_memory``, or ``forward`` when the network does not run on such a batch.
+        EnvironmentFailure: The device failed.
+        UsageError: The device cannot do what the protocol asks.
+    """
+    with _settings(device, protocol.threads), device_errors(device):
+        form = deployed(model, device, protocol)
+        generator = torch.Generator().manual_seed(0)
+        batch = torch.randn(protocol.batch_size, *input_shape, generator=generator).to(
+            device=device, dtype=DTYPES[protocol.precision], memory_format=torch.channels_last
+        )
+        workload: Workload = (
+            CudaWorkload(form.module, batch, device) if device.type == "cuda" else CpuWorkload(form.module, batch)
+        )
+        workload.notes = form.notes
+        _try_once(workload.run, input_shape)
+        yield workload
+
+
+def _try_once(run: Callable[[int], None], input_shape: tuple[int, int, int]) -> None:
+    try:
+        run(1)
+    except (RuntimeError, ValueError, IndexError) as error:
+        if _kind_of(error) is not None:
+            raise
+        shape = "x".join(map(str, input_shape))
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CandidateError("forward", f"The network does not run on images of {shape}: {first_line}") from error
+
+
+@contextmanager
+def device_errors(device: torch.device) -> Iterator[None]:
+    """Translates what torch raises: memory that does not suffice is the network's fault, anything else the device's.
+
+    Raises:
+        CandidateError: ``out_of_memory``.
+        EnvironmentFailure: The device failed.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        kind = _kind_of(error)
+        if kind == "out_of_memory":
+            raise CandidateError(kind, f"The network does not fit into the memory of {device}.") from error
+        if kind == "device":
+            raise EnvironmentFailure(
+                f"The device {device} failed: {str(error).splitlines()[0]}.",
+                "Check it with nvidia-smi and run the same command again; a new process is needed to use it again.",
+            ) from error
+        raise
+
+
+def _kind_of(error: BaseException) -> str | None:
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return "out_of_memory"
+    text = str(error)
+    if "DefaultCPUAllocator" in text or "CUDA error: out of memory" in text or "CUBLAS_STATUS_ALLOC_FAILED" in text:
+        return "out_of_memory"
+    return "device" if any(sign in text for sign in _DEVICE_FAILURES) else None
+
+
+@contextmanager
+def _settings(device: torch.device, threads: int | None) -> Iterator[None]:
+    """The process's settings during a measurement; they are put back."""
+    before = torch.get_num_threads()
+    benchmark = torch.backends.cudnn.benchmark
+    if threads is not None and threads != before:
+        torch.set_num_threads(threads)
+    if device.type == "cuda":  # shapes are fixed, so the fastest convolution algorithms are what a deployment runs
+        torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
+        if device.type == "cuda":
+            torch.backends.cudnn.benchmark = benchmark

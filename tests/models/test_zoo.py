@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+
+from osanas.arch import VARIANTS
+from osanas.errors import MissingExtraError, UsageError
+from osanas.models.zoo import build_peer, peer_names
+
+
+def test_names_hold_the_paper_s_peers_and_no_published_variant() -> None:
+    names = peer_names()
+
+    assert {"resnet50", "densenet201", "mobilenet_v2", "shufflenet_v2_x1_0", "squeezenet1_0", "alexnet"} <= set(names)
+    assert not set(names) & set(VARIANTS)
+    assert names == sorted(names)
+    assert not [name for name in names if "rcnn" in name or "ssd" in name]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1", "densenet121", "googlenet", "inception_v3"])
+@pytest.mark.filterwarnings("error")
+def test_peers_take_a_number_of_classes_and_warn_of_nothing(name: str) -> None:
+    with torch.device("meta"):
+        peer = build_peer(name, num_classes=12).eval()
+
+        assert peer(torch.empty(1, 3, 299, 299)).shape == (1, 12)
+
+
+def test_unknown_peer_suggests_one() -> None:
+    with pytest.raises(UsageError) as caught:
+        build_peer("resnet55")
+
+    assert caught.value.problem == "There is no network 'resnet55'."
+    assert "Did you mean 'resnet" in caught.value.fix
+
+
+def test_no_classes_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"num_classes is 0\. Give at least 1\."):
+        build_peer("resnet18", num_classes=0)
+
+
+def test_timm_peers() -> None:
+    pytest.importorskip("timm", reason="timm is not installed")
+    with torch.device("meta"):
+        peer = build_peer("timm:seresnet18", num_classes=9).eval()
+
+        assert peer(torch.empty(1, 3, 64, 64)).shape == (1, 9)
+
+
+@pytest.mark.parametrize("name", ["timm:seresnet180", "timm:hf-hub:owner/model", "timm:"])
+def test_what_timm_does_not_list_is_refused(name: str) -> None:
+    pytest.importorskip("timm", reason="timm is not installed")
+
+    with pytest.raises(UsageError, match="timm has no network"):
+        build_peer(name)
+
+
+def test_timm_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+
+    with pytest.raises(MissingExtraError) as caught:
+        build_peer("timm:senet154")
+
+    assert "'timm:senet154' needs the package 'timm'" in caught.value.problem
+    assert "pip install 'osanas[timm]'" in caught.value.fix
