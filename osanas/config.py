@@ -54,7 +54,8 @@ class Limits(_Section):
             that could not be measured counts as exceeded by 1.
         """
         excess = {}
-        for name, limit in self:
+        for name in Limits.model_fields:
+            limit = getattr(self, name)
             value = costs[name.removeprefix("max_")]
             if limit is None:
                 excess[name] = -1.0

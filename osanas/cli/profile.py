@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,16 +51,13 @@ def profile(
     from osanas.evaluation.profile import subject
 
     subjects = [_subject(text, storage) or subject(text) for text in models]
-    profiler = _profiler(
-        device=device or "auto",
-        energy=energy or "auto",
-        batch_size=batch_size or 1,
-        precision="fp32" if precision is None else precision.value,
-        runtime="eager" if runtime is None else runtime.value,
-        threads=threads,
-        resolution=resolution,
-        num_classes=num_classes,
-    )
+    protocol = {
+        "batch_size": batch_size or 1,
+        "precision": "fp32" if precision is None else precision.value,
+        "runtime": "eager" if runtime is None else runtime.value,
+        "threads": threads,
+    }
+    profiler = _profiler(device or "auto", energy or "auto", protocol, resolution, num_classes)
     rows = []
     for network in subjects:
         typer.echo(f"measuring {network.label}", err=True)
@@ -77,36 +74,22 @@ def _subject(text: str, storage: str | None) -> Subject | None:
     return None if study is None else subject(text, open_study(study_name(study), storage))
 
 
-def _profiler(
-    *,
-    device: str,
-    energy: str,
-    batch_size: int,
-    precision: str,
-    runtime: str,
-    threads: int | None,
-    resolution: int,
-    num_classes: int,
-) -> Profiler:
+def _profiler(device: str, energy: str, protocol: dict[str, Any], resolution: int, num_classes: int) -> Profiler:
     import torch
 
     from osanas.evaluation.profile import Profiler
     from osanas.measure.device import identify, resolve_device
-    from osanas.measure.energy import Unavailable, open_meter
+    from osanas.measure.energy import open_meter
     from osanas.measure.protocol import MeasurementProtocol
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-    protocol = MeasurementProtocol(batch_size=batch_size, precision=precision, runtime=runtime, threads=threads)
+    if protocol["threads"] is not None:
+        torch.set_num_threads(protocol["threads"])
     where = resolve_device(device)
-    meter = open_meter(energy, where)
-    absent = isinstance(meter, Unavailable)
     return Profiler(
         device=where,
         identity=identify(where),
-        protocol=protocol,
-        meter=None if absent else meter,
-        meter_note=meter.reason if absent else None,
+        protocol=MeasurementProtocol(**protocol),
+        meter=open_meter(energy, where),
         resolution=resolution,
         num_classes=num_classes,
     )

@@ -230,3 +230,99 @@ def print_dry_run(document: dict[str, Any]) -> None:
     out.print(table)
     for note in document["notes"]:
         out.print(note)
+
+
+def print_profile(document: dict[str, Any]) -> None:
+    """Networks side by side, with notes below."""
+    key = document["measurement_key"]
+    rows = document["models"]
+    source = next((row["energy_source"] for row in rows if row["energy_source"]), "no meter")
+    table = _table(
+        f"{document['device']['name']}, {key['protocol']['precision']}, {key['protocol']['runtime']}, "
+        f"batch {key['protocol']['batch_size']}, {key['input_shape'][-1]} pixels",
+        [
+            ("model", False),
+            ("params M", True),
+            ("mult-adds M", True),
+            ("memory access M", True),
+            ("peak memory MB", True),
+            ("latency ms", True),
+            ("95 % interval", True),
+            ("images/s", True),
+            ("mult-adds/s G", True),
+            (f"energy mJ/image ({source})", True),
+            ("power W", True),
+        ],
+    )
+    for row in rows:
+        table.add_row(
+            row["model"],
+            millions(row["parameters"]),
+            millions(row["multiply_adds"]),
+            millions(row["memory_access_elements"]),
+            _scaled(row["peak_memory_bytes"], 1e6),
+            number(row["latency_ms"]),
+            DASH if row["latency_interval_ms"] is None else "-".join(number(end) for end in row["latency_interval_ms"]),
+            number(row["images_per_second"]),
+            _scaled(row["multiply_adds_per_second"], 1e9),
+            number(row["energy_mj"]),
+            number(row["power_w"]),
+        )
+    out = console()
+    out.print(table)
+    for text in _remarks(rows):
+        out.print(text, markup=False)
+
+
+def _scaled(value: float | None, unit: float) -> str:
+    return DASH if value is None else number(value / unit)
+
+
+def _remarks(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Notes and flags, once each, with the networks they are about."""
+    about: dict[str, list[str]] = {}
+    for row in rows:
+        for text in (*row["notes"], *(f"flag: {flag}" for flag in row["flags"])):
+            about.setdefault(text, []).append(row["model"])
+    everywhere = len(rows)
+    return [text if len(names) == everywhere else f"{', '.join(names)}: {text}" for text, names in about.items()]
+
+
+def print_doctor(document: dict[str, Any]) -> None:
+    """What was found, a block each; what is missing with its remedy."""
+    out = console()
+    cpu = document["cpu"]
+    out.print(
+        f"CPU        {cpu['model']}: {cpu['usable']} of {cpu['logical']} processors usable, {cpu['threads']} threads, "
+        f"{cpu['capability']}, torch {cpu['torch']}",
+        markup=False,
+    )
+    for device in document["cuda"]["devices"]:
+        memory = device["memory_bytes"] / 2**30
+        out.print(
+            f"GPU        cuda:{device['index']} {device['name']}, {memory:.1f} GiB, {device['uuid']}", markup=False
+        )
+    _missing(out, "GPU", document["cuda"])
+    for board in document["nvml"]["boards"]:
+        energy = board["energy"] or f"no energy: {board['reason']}"
+        driver = document["nvml"]["driver"]
+        out.print(f"NVML       {board['index']} {board['name']}, driver {driver}, {energy}", markup=False)
+    _missing(out, "NVML", document["nvml"])
+    if document["rapl"]["zones"]:
+        out.print(f"RAPL       {', '.join(map(str, document['rapl']['zones']))}", markup=False)
+    _missing(out, "RAPL", document["rapl"])
+    for name, data in document["data"].items():
+        if data["available"]:
+            place = data.get("folder") or f"{data['images']:,} images, embedded"
+            out.print(f"data       {name}: {place}", markup=False)
+        _missing(out, f"data       {name}:", data)
+    if document["database"]["available"]:
+        out.print(f"database   {document['database']['url']}", markup=False)
+    _missing(out, "database", document["database"])
+
+
+def _missing(out: Console, label: str, part: dict[str, Any]) -> None:
+    if part["reason"] is not None:
+        out.print(f"{label:<10} {'no: ' if not part['available'] else ''}{part['reason']}", markup=False)
+        if part["fix"]:
+            out.print(f"{'':<10}   {part['fix']}", markup=False)

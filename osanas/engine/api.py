@@ -10,7 +10,7 @@ from osanas.config import Objective, SamplerName, StudyConfig
 from osanas.engine import optuna_study as adapter
 from osanas.engine.events import CandidateDone, Event, Listener
 from osanas.engine.worker import Worker
-from osanas.errors import UsageError
+from osanas.errors import StudyError, UsageError
 from osanas.evaluation.evaluator import Evaluator
 from osanas.spaces import SearchSpace
 from osanas.store.records import Candidate
@@ -98,16 +98,14 @@ def run_search(
     chosen = config.chosen_objectives()
     space = space or SearchSpace.load(config.space)
     name = config.name
-    with_store = Store.open(storage_url(name, storage), create=True)
+    store = Store.open(storage_url(name, storage), create=True)
     try:
-        evaluator = evaluator or _network_evaluator(config, with_store)
+        evaluator = evaluator or _network_evaluator(config, store)
         identity = study_identity(config, space, evaluator, chosen)
-        record = with_store.register_study(name, identity, config, evaluator.device())
-        with adapter.quiet_optuna(with_store):
-            sampler = adapter.make_sampler(config.sampler, _sampler_seed(config.seed, with_store, record.id))
-            study = adapter.open_optuna_study(with_store, name, chosen, sampler)
+        record = store.register_study(name, identity, config, evaluator.device())
+        with adapter.optuna_study(store, name, chosen) as study:
             worker = Worker(
-                store=with_store,
+                store=store,
                 record=record,
                 study=study,
                 space=space,
@@ -118,9 +116,9 @@ def run_search(
                 listener=listener,
             )
             worker.run()
-        return StudyView(with_store, name)
+        return StudyView(store, name)
     except BaseException:
-        with_store.close()
+        store.close()
         raise
 
 
@@ -134,7 +132,12 @@ def open_study(name: str, storage: str | None = None) -> StudyView:
     Raises:
         StudyError: There is no such study.
     """
-    return StudyView(Store.open(storage_url(name, storage)), name)
+    store = Store.open(storage_url(name, storage))
+    try:
+        return StudyView(store, name)
+    except StudyError:
+        store.close()
+        raise
 
 
 def study_identity(
@@ -148,11 +151,6 @@ def study_identity(
             "Choose another --energy, or leave energy_mj out of --objectives.",
         )
     return {"space": space.to_dict(), "objectives": list(objectives), "epochs": config.epochs, **found}
-
-
-def _sampler_seed(seed: int, store: Store, study_id: int) -> int:
-    """A seed that differs from run to run of a study: the same one again would propose the same candidates again."""
-    return (seed * 1_000_003 + len(store.evaluations(study_id)) + len(store.duplicates(study_id))) % 2**32
 
 
 def _load_space(space: str | Path | Mapping[str, Any] | SearchSpace | None) -> SearchSpace | None:

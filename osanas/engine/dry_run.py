@@ -31,9 +31,7 @@ def dry_run(config: StudyConfig, storage: str | None = None) -> dict[str, Any]:
     costs = evaluator.measure(architecture)
     measuring_s = time.perf_counter() - started
     started = time.perf_counter()
-    evaluator.train(
-        architecture, epochs=1, checkpoint=None, on_epoch=lambda _: None, should_stop=lambda: False
-    )
+    evaluator.train(architecture, epochs=1, checkpoint=None, on_epoch=lambda _: None, should_stop=lambda: False)
     epoch_s = time.perf_counter() - started
     figures = {
         **{key: value for key, value in asdict(costs).items() if key != "energy_source"},

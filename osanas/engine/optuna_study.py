@@ -7,45 +7,74 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
-from optuna.exceptions import DuplicatedStudyError, StorageInternalError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from osanas.arch import Architecture
 from osanas.config import OBJECTIVES, Objective, SamplerName
-from osanas.errors import EnvironmentFailure, StudyError
+from osanas.errors import EnvironmentFailure, StudyError, UsageError
 from osanas.spaces import SearchSpace
-from osanas.store.database import creation_lock, engine_options, masked, tune
+from osanas.store.database import (
+    creation_lock,
+    database_errors,
+    database_failure,
+    engine_options,
+    masked,
+    tune,
+)
 from osanas.store.store import Store
 
 ARCHITECTURE_ATTR = "digest"
+OWNER_ATTR = "made_by"
 
 
 @contextmanager
-def quiet_optuna(store: Store) -> Iterator[None]:
-    """Silences Optuna's own log and experimental warnings, and turns its storage errors into ours."""
+def optuna_study(store: Store, name: str, objectives: Sequence[Objective]) -> Iterator[optuna.study.Study]:
+    """Creates or opens the Optuna study of this name in our database, with Optuna's own log silenced meanwhile.
+
+    Raises:
+        StudyError: The name is that of an Optuna study of another program, or Optuna's tables are of another version.
+        EnvironmentFailure: The database failed, here or in the body of the ``with`` statement.
+    """
+    with _quiet(), _storage_errors(store):
+        with creation_lock(store.engine):
+            storage = _storage(store)
+            study = _open(storage, store, name, objectives)
+        try:
+            yield study
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", category=optuna.exceptions.ExperimentalWarning)
             yield
-    except StorageInternalError as error:
-        cause = error.__cause__ or error
-        raise EnvironmentFailure(
-            f"The database {masked(store.url)} failed during the search ({' '.join(str(cause).split())[:200]}).",
-            "Check that it can be reached and written, then run the same command again: nothing finished is lost.",
-        ) from error
     finally:
         optuna.logging.set_verbosity(verbosity)
+
+
+@contextmanager
+def _storage_errors(store: Store) -> Iterator[None]:
+    """Turns errors of Optuna's storage, wrapped by it or not, into ours."""
+    try:
+        with database_errors(store.url):
+            yield
+    except StorageInternalError as error:
+        raise database_failure(store.url, error.__cause__ or error) from error
 
 
 def make_sampler(name: SamplerName, seed: int) -> BaseSampler:
@@ -63,55 +92,34 @@ def make_sampler(name: SamplerName, seed: int) -> BaseSampler:
                 return RandomSampler(seed=seed)
 
 
-def open_optuna_study(
-    store: Store, name: str, objectives: Sequence[Objective], sampler: BaseSampler
-) -> optuna.study.Study:
-    """Creates or opens the Optuna study of this name in our database.
-
-    Raises:
-        StudyError: A study of this name exists with other objectives.
-    """
+def _open(storage: RDBStorage, store: Store, name: str, objectives: Sequence[Objective]) -> optuna.study.Study:
     directions = [
         StudyDirection.MAXIMIZE if OBJECTIVES[o][0] == "maximize" else StudyDirection.MINIMIZE for o in objectives
     ]
-    with creation_lock(store.url):
-        study = _create(_storage(store), name, directions, sampler)
-    if study.directions != directions:
+    study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+    ours = OWNER_ATTR in study.user_attrs
+    if study.directions != directions or (not ours and study.get_trials(deepcopy=False)):
         raise StudyError(
-            f"The database {masked(store.url)} holds another Optuna study named '{name}' "
-            f"with {len(study.directions)} objectives.",
+            f"The database {masked(store.url)} holds another program's Optuna study named '{name}'.",
             "Give this study another name with --study.",
         )
-    study.set_metric_names(list(objectives))
+    if not ours:
+        study.set_user_attr(OWNER_ATTR, "osanas")
+        study.set_metric_names(list(objectives))
     return study
 
 
-# Two processes that make tables at once fail in several ways; all are over a moment later.
-@retry(
-    retry=retry_if_exception_type((StorageInternalError, DuplicatedStudyError)),
-    wait=wait_random_exponential(0.1, max=2.0),
-    stop=stop_after_delay(20),
-    reraise=True,
-)
-def _create(
-    storage: RDBStorage, name: str, directions: list[StudyDirection], sampler: BaseSampler
-) -> optuna.study.Study:
-    return optuna.create_study(
-        storage=storage, study_name=name, directions=directions, sampler=sampler, load_if_exists=True
-    )
-
-
-@retry(
-    retry=retry_if_exception_type(StorageInternalError),
-    wait=wait_random_exponential(0.1, max=2.0),
-    stop=stop_after_delay(20),
-    reraise=True,
-)
 def _storage(store: Store) -> RDBStorage:
-    storage = RDBStorage(
-        store.url.render_as_string(hide_password=False),
-        engine_kwargs=engine_options(store.url),
-    )
+    try:
+        storage = RDBStorage(
+            store.url.render_as_string(hide_password=False),
+            engine_kwargs=engine_options(store.url),
+        )
+    except RuntimeError as error:
+        raise StudyError(
+            f"Optuna's tables in the database {masked(store.url)} are of another version ({error}).",
+            "Use the Optuna that made them, or start a new study.",
+        ) from error
     tune(storage.engine)
     storage.engine.dispose()  # connections opened before `tune` lack its settings
     return storage
@@ -122,10 +130,9 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     return {dimension.name: IntDistribution(0, len(dimension.values) - 1) for dimension in space.dimensions}
 
 
-def ask(study: optuna.study.Study, space: SearchSpace) -> tuple[Trial, Architecture]:
-    """A new trial from the sampler."""
-    trial = study.ask(distributions(space))
-    return trial, space.decode(trial.params)
+def ask(study: optuna.study.Study, space: SearchSpace) -> Trial:
+    """A new trial from the sampler, or one that a user has enqueued."""
+    return study.ask(distributions(space))
 
 
 def add_running(
@@ -165,16 +172,26 @@ def find_running(study: optuna.study.Study, digest: str) -> Trial | None:
     return None
 
 
+def by_number(study: optuna.study.Study, number: int) -> FrozenTrial:
+    """A trial by its number."""
+    return study.get_trials(deepcopy=False)[number]
+
+
 def adopt_trial(study: optuna.study.Study, frozen: FrozenTrial) -> Trial:
     """A handle on an unfinished trial that another process began. The sampler is not called."""
     return Trial(study, frozen._trial_id)
 
 
-def decode(space: SearchSpace, frozen: FrozenTrial) -> Architecture | None:
-    """The architecture of a trial, or None if it was cut off before all its parameters were stored."""
-    if set(frozen.params) != {dimension.name for dimension in space.dimensions}:
+def decode(space: SearchSpace, params: Mapping[str, Any]) -> Architecture | None:
+    """The architecture of a trial's parameters.
+
+    Returns:
+        None if the trial was cut off before all were stored, or enqueued with values that Optuna does not check.
+    """
+    try:
+        return space.decode(params)
+    except (UsageError, TypeError):
         return None
-    return space.decode(frozen.params)
 
 
 def tell(
@@ -188,9 +205,21 @@ def tell(
     """Ends a trial: COMPLETE with values, or FAIL without.
 
     A candidate over a limit is told COMPLETE with a positive constraint, since GP and NSGA-II learn nothing from a
-    PRUNED one. Constraints come first: after ``tell`` they are refused. A trial that is finished already stays so.
+    PRUNED one. Constraints come first: after ``tell`` they are refused. A trial that is finished already stays so:
+    several workers may tell one stored result.
     """
-    stored = study.get_trials(deepcopy=False)[trial.number]
+    with suppress(UpdateFinishedTrialError):
+        _tell(study, trial, values, excess, notes)
+
+
+def _tell(
+    study: optuna.study.Study,
+    trial: Trial,
+    values: Sequence[float] | None,
+    excess: Mapping[str, float],
+    notes: Mapping[str, Any],
+) -> None:
+    stored = by_number(study, trial.number)
     if stored.state.is_finished():
         return
     if values is not None:

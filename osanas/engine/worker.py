@@ -9,13 +9,13 @@ Whatever write was the last before a crash, the next start goes on from there.
 
 from __future__ import annotations
 
-import random
+import math
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import optuna
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial
 
 from osanas.arch import Architecture
 from osanas.config import Objective, StudyConfig
@@ -30,43 +30,19 @@ from osanas.engine.events import (
     SearchStarted,
     Waiting,
 )
-from osanas.errors import CandidateError, EnvironmentFailure, OsanasError, SearchFailed, TrainingStopped
+from osanas.engine.members import Members
+from osanas.engine.streaks import FAILURES_IN_A_ROW, INFEASIBLE_IN_A_ROW, Streaks
+from osanas.errors import CandidateError, OsanasError, SearchFailed, StudyError, TrainingStopped
 from osanas.evaluation.evaluator import CandidateCosts, Evaluator
 from osanas.spaces import SearchSpace
 from osanas.store import leases
 from osanas.store.database import masked
 from osanas.store.records import CurvePoint, EvaluationRecord, Lease, Outcome, StudyRecord
+from osanas.store.rows import lease_lost
 from osanas.store.store import Store
 from osanas.store.view import StudyView, front_of
 
-DUPLICATES_BEFORE_RANDOM = 20
-INFEASIBLE_IN_A_ROW = 200
-FAILURES_IN_A_ROW = 5
-UNSEEN_DRAWS = 2000
-"""Random members drawn in the hope of an unseen one before the space is enumerated or called exhausted."""
-ENUMERABLE = 200_000
-COUNTABLE_AT_ONCE = 2000
 POLL_S = 2.0
-
-
-@dataclass
-class _Streaks:
-    """How many candidates in a row ended in the same way."""
-
-    duplicates: int = 0
-    infeasible: int = 0
-    failures: int = 0
-    failure_kind: str | None = None
-
-    def count(self, status: str, kind: str | None = None) -> None:
-        if status == "duplicate":
-            self.duplicates += 1
-            return
-        self.duplicates = 0
-        self.infeasible = self.infeasible + 1 if status == "infeasible" else 0
-        same = status == "failed" and kind == self.failure_kind
-        self.failures = self.failures + 1 if same else int(status == "failed")
-        self.failure_kind = kind if status == "failed" else None
 
 
 @dataclass
@@ -87,13 +63,11 @@ class Worker:
     objectives: tuple[Objective, ...]
     folder: Path
     listener: Listener
-    _streaks: _Streaks = field(default_factory=_Streaks)
-    _distinct: int | None = None
-    """Number of distinct networks in a space small enough to count them at once."""
+    _streaks: Streaks = field(default_factory=Streaks)
+    _listener_error: Exception | None = None
 
     def __post_init__(self) -> None:
-        if self.space.size <= COUNTABLE_AT_ONCE:
-            self._distinct = len({self.evaluator.canonical(member).digest for member in self.space.enumerate()})
+        self._members = Members(self.space, self.evaluator.canonical)
 
     def run(self) -> None:
         """Evaluates candidates until the total, the time limit or the end of the space.
@@ -107,6 +81,8 @@ class Worker:
         lease = leases.open_lease(self.store, self.record.id)
         try:
             with leases.LeaseKeeper(self.store, lease) as keeper:
+                self.study.sampler = adapter.make_sampler(self.config.sampler, self._sampler_seed(lease))
+                self._check_trials()
                 self._listen(self._started())
                 while self._step(lease, keeper, deadline):
                     pass
@@ -114,7 +90,8 @@ class Worker:
             leases.close_lease(self.store, lease)
         if not any(evaluation.status == "complete" for evaluation in self._evaluations()):
             raise SearchFailed(
-                "The search ended without a trained candidate.", "See 'osanas show' for the reason of each trial."
+                f"The search ended without a trained candidate. {self._closest()}".rstrip(),
+                "See 'osanas show' for the reason of each trial.",
             )
 
     def _step(self, lease: Lease, keeper: leases.LeaseKeeper, deadline: float | None) -> bool:
@@ -123,48 +100,52 @@ class Worker:
         if deadline is not None and time.monotonic() > deadline:
             self._listen(Note("The time limit is reached; the same command goes on."))
             return False
-        unfinished = [evaluation for evaluation in self._evaluations() if evaluation.status == "running"]
-        orphan = leases.adopt(self.store, lease, unfinished) if unfinished else None
+        orphan = leases.adopt(self.store, lease) if self._unfinished() else None
         if orphan is not None:
             self._continue(lease, keeper, orphan)
             return True
+        exhausted = False
         if leases.reserve(self.store, lease, self.config.trials, self.config.epochs):
             if self._propose(lease, keeper):
                 return True
             leases.release(self.store, lease)
-            self._listen(Note(f"Every network of the space '{self.space.name}' has been evaluated."))
+            exhausted = True
         holders, starting = leases.others(self.store, lease)
         if holders or starting:
             self._listen(Waiting(tuple(holders)))
             keeper.lost.wait(POLL_S)
             return True
-        return any(evaluation.status == "running" for evaluation in self._evaluations())
+        if self._unfinished():
+            return True
+        for frozen in self._unclaimed(lease):
+            self._discard(adapter.adopt_trial(self.study, frozen), "its worker ended before it was begun")
+        if exhausted:
+            self._listen(Note(f"Every network of the space '{self.space.name}' has been evaluated."))
+        return False
 
     # what to evaluate -------------------------------------------------------------------------------------------
 
     def _propose(self, lease: Lease, keeper: leases.LeaseKeeper) -> bool:
         """Evaluates the next new candidate. False if the space holds none."""
-        evaluations = self._evaluations()
-        seen = {evaluation.digest for evaluation in evaluations}
-        if self._distinct is not None and len(seen) >= self._distinct:
+        seen = {evaluation.digest for evaluation in self._evaluations() if not self._fits_now(evaluation)}
+        if self._members.count is not None and len(seen) >= self._members.count:
             return False
-        for _, start in self.space.start_from:
-            architecture = self.evaluator.canonical(start)
-            if architecture.digest not in seen:
-                return self._evaluate_given(lease, keeper, architecture)
-        unclaimed = self._unclaimed(lease, evaluations)
-        if unclaimed is not None:
-            trial, architecture = unclaimed
-        elif self._streaks.duplicates >= DUPLICATES_BEFORE_RANDOM:
-            unseen = self._unseen(seen)
+        start = self._members.start(seen)
+        if start is not None:
+            return self._evaluate_given(lease, keeper, start)
+        unclaimed = self._unclaimed(lease)
+        if unclaimed:
+            trial = adapter.adopt_trial(self.study, unclaimed[0])
+        elif self._streaks.sampler_is_stuck:
+            unseen = self._members.unseen(seen, self.config.seed)
             return unseen is not None and self._evaluate_given(lease, keeper, unseen)
         else:
-            trial, architecture = adapter.ask(self.study, self.space)
-        architecture = self.evaluator.canonical(architecture)
-        evaluation, ours = self.store.claim(lease, architecture.digest, architecture, self.config.epochs, trial.number)
-        if not ours and evaluation.status == "infeasible" and self._feasible(evaluation):
-            reopened = self.store.reopen(lease, evaluation.id, trial.number)
-            evaluation, ours = (reopened, True) if reopened is not None else (evaluation, False)
+            trial = adapter.ask(self.study, self.space)
+        proposed = adapter.decode(self.space, trial.params)
+        if proposed is None:
+            self._discard(trial, "its parameters name no member of the space")
+            return True
+        evaluation, ours = self._claim(lease, self.evaluator.canonical(proposed), trial.number)
         if ours:
             self._evaluate(lease, keeper, evaluation, trial, continued=False)
         else:
@@ -172,9 +153,17 @@ class Worker:
             self.store.add_duplicate(self.record.id, trial.number, evaluation.id)
         return True
 
+    def _claim(self, lease: Lease, architecture: Architecture, trial: int | None) -> tuple[EvaluationRecord, bool]:
+        """Claims a network, or an infeasible one again that the limits now allow; and whether it is ours to do."""
+        evaluation, ours = self.store.claim(lease, architecture.digest, architecture, self.config.epochs, trial)
+        if not ours and self._fits_now(evaluation):
+            reopened = self.store.reopen(lease, evaluation.id, trial)
+            return (evaluation, False) if reopened is None else (reopened, True)
+        return evaluation, ours
+
     def _evaluate_given(self, lease: Lease, keeper: leases.LeaseKeeper, architecture: Architecture) -> bool:
         """Evaluates a starting point or a random unseen member, unless another worker has just claimed it."""
-        evaluation, ours = self.store.claim(lease, architecture.digest, architecture, self.config.epochs, None)
+        evaluation, ours = self._claim(lease, architecture, None)
         if ours:
             trial = adapter.add_running(self.study, self.space, architecture, self.evaluator.canonical)
             self.store.assign_trial(lease, evaluation.id, trial.number)
@@ -189,46 +178,27 @@ class Worker:
                 trial = adapter.add_running(self.study, self.space, evaluation.architecture, self.evaluator.canonical)
             self.store.assign_trial(lease, evaluation.id, trial.number)
         else:
-            number = evaluation.trial
-            frozen = next((frozen for frozen in self.study.get_trials(deepcopy=False) if frozen.number == number), None)
-            if frozen is None:
-                raise SearchFailed(
-                    f"Trial {number} is missing from Optuna's tables of the study '{self.record.name}'.",
-                    "Restore the database from a copy, or start a new study.",
-                )
-            trial = adapter.adopt_trial(self.study, frozen)
+            trial = adapter.adopt_trial(self.study, adapter.by_number(self.study, evaluation.trial))
         self._evaluate(lease, keeper, evaluation, trial, continued=True)
 
-    def _unclaimed(self, lease: Lease, evaluations: list[EvaluationRecord]) -> tuple[Trial, Architecture] | None:
-        """A trial whose worker died between asking and claiming."""
-        known = {evaluation.trial for evaluation in evaluations} | self.store.duplicates(self.record.id).keys()
-        left = [frozen for frozen in adapter.running(self.study) if frozen.number not in known]
+    def _unclaimed(self, lease: Lease) -> list[FrozenTrial]:
+        """Trials whose worker died between asking and claiming."""
+        left = adapter.running(self.study)
         if not left or leases.others(self.store, lease)[1]:
-            return None  # another worker may be just there
-        for frozen in left:
-            architecture = adapter.decode(self.space, frozen)
-            if architecture is not None:
-                return adapter.adopt_trial(self.study, frozen), architecture
-            adapter.tell(
-                self.study,
-                adapter.adopt_trial(self.study, frozen),
-                values=None,
-                excess={},
-                notes={"reason": "cut off before its parameters were stored"},
-            )
-        return None
+            return []  # another worker may be just there
+        # Read only now: whoever asked for one of those trials and lives has claimed it by this time.
+        evaluations = self._evaluations()
+        claimed = {evaluation.trial for evaluation in evaluations} | self.store.duplicates(self.record.id).keys()
+        given = {evaluation.digest for evaluation in evaluations if evaluation.trial is None}
+        return [
+            frozen
+            for frozen in left
+            if frozen.number not in claimed and frozen.user_attrs.get(adapter.ARCHITECTURE_ATTR) not in given
+        ]
 
-    def _unseen(self, seen: set[str]) -> Architecture | None:
-        """A random member that no trial has claimed, or None if there is none left."""
-        rng = random.Random(f"{self.config.seed}-{len(seen)}")  # noqa: S311 - a draw, not a secret
-        for _ in range(UNSEEN_DRAWS):
-            architecture = self.evaluator.canonical(self.space.sample(rng))
-            if architecture.digest not in seen:
-                return architecture
-        if self.space.size > ENUMERABLE:
-            return None
-        members = (self.evaluator.canonical(member) for member in self.space.enumerate())
-        return next((member for member in members if member.digest not in seen), None)
+    def _discard(self, trial: Trial, reason: str) -> None:
+        """Ends a trial that belongs to no evaluation."""
+        adapter.tell(self.study, trial, values=None, excess={}, notes={"reason": reason})
 
     # evaluating -------------------------------------------------------------------------------------------------
 
@@ -239,14 +209,11 @@ class Worker:
         try:
             outcome = self._outcome(keeper, evaluation, trial.number)
         except TrainingStopped:
-            self._listen(Note(f"Trial {trial.number} was taken over by another worker."))
-            raise EnvironmentFailure(
-                "This worker was cut off from the database for longer than its lease.",
-                "Run the same command again; the trial goes on with another worker.",
-            ) from None
+            raise lease_lost() from None
         self.store.finish(lease, evaluation.id, outcome)
         self._checkpoint(trial.number).unlink(missing_ok=True)
-        self._settle()
+        if trial.number not in self._settle():  # another worker was first to tell it
+            self._announce(trial.number)
         self._streaks.count(outcome.status, outcome.reason_kind)
         self._give_up_if_hopeless(outcome)
 
@@ -259,6 +226,7 @@ class Worker:
 
         try:
             costs = self.evaluator.measure(evaluation.architecture)
+            _check_finite(latency_ms=costs.latency_ms, energy_mj=costs.energy_mj)
             self.store.save_costs(evaluation.id, asdict(costs))
             broken = self._broken_by(costs)
             if broken is not None:
@@ -270,24 +238,28 @@ class Worker:
                 on_epoch=on_epoch,
                 should_stop=keeper.lost.is_set,
             )
+            _check_finite(accuracy=trained.accuracy)
         except CandidateError as error:
-            return Outcome("failed", reason_kind=error.kind, reason=str(error))
+            return Outcome("failed", reason_kind=error.kind[:40], reason=str(error))
         except MemoryError:
             return Outcome("failed", reason_kind="out_of_memory", reason="The machine's memory does not hold it.")
         except OsanasError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever else a network or a user's evaluator raises is its own
+            if error is self._listener_error:
+                raise
             kind = type(error).__name__
             return Outcome("failed", reason_kind=kind[:40], reason=f"{kind}: {' '.join(str(error).split())[:500]}")
         for note in trained.notes:
             self._listen(Note(f"Trial {number}: {note}"))
         return Outcome("complete", accuracy=trained.accuracy, training_seconds=trained.seconds)
 
-    def _settle(self) -> None:
-        """Tells Optuna every stored result that it has not heard of, of duplicates too."""
+    def _settle(self) -> set[int]:
+        """Tells Optuna every stored result that it has not heard of, of duplicates too, and returns their trials."""
         unheard = adapter.running(self.study)
         if not unheard:
-            return
+            return set()
+        told = set()
         evaluations = self._evaluations()
         by_id = {evaluation.id: evaluation for evaluation in evaluations}
         by_trial = {evaluation.trial: evaluation for evaluation in evaluations}
@@ -298,6 +270,9 @@ class Worker:
             if evaluation is None or evaluation.status == "running":
                 continue
             self._tell(adapter.adopt_trial(self.study, frozen), evaluation)
+            self._announce(number)
+            told.add(number)
+        return told
 
     def _tell(self, trial: Trial, evaluation: EvaluationRecord) -> None:
         figures = {"accuracy": evaluation.accuracy if evaluation.status == "complete" else 0.0, **evaluation.costs}
@@ -320,17 +295,16 @@ class Worker:
             excess=self.config.limits.excess(evaluation.costs),
             notes=notes,
         )
-        self._announce(trial.number)
 
     # ends -------------------------------------------------------------------------------------------------------
 
     def _give_up_if_hopeless(self, outcome: Outcome) -> None:
-        if self._streaks.failures >= FAILURES_IN_A_ROW:
+        if self._streaks.fails_alike:
             raise SearchFailed(
                 f"{FAILURES_IN_A_ROW} candidates in a row failed for the same reason: {outcome.reason}",
                 "Remove the cause (a smaller --train-batch-size, a lower learning rate), then run the same command.",
             )
-        if self._streaks.infeasible >= INFEASIBLE_IN_A_ROW:
+        if self._streaks.nothing_fits:
             raise SearchFailed(
                 f"{INFEASIBLE_IN_A_ROW} candidates in a row broke a limit before training. {self._closest()}",
                 "Relax the limit, or choose a smaller --space.",
@@ -341,7 +315,7 @@ class Worker:
         misses = [
             (max(limits.excess(evaluation.costs).values()), evaluation)
             for evaluation in self._evaluations()
-            if evaluation.status == "infeasible"
+            if evaluation.status == "infeasible" and not self._fits_now(evaluation)
         ]
         if not misses:
             return ""
@@ -363,8 +337,26 @@ class Worker:
             }
         )
 
-    def _feasible(self, evaluation: EvaluationRecord) -> bool:
-        return self.config.limits.broken_by(evaluation.costs) is None
+    def _unfinished(self) -> bool:
+        return any(evaluation.status == "running" for evaluation in self._evaluations())
+
+    def _fits_now(self, evaluation: EvaluationRecord) -> bool:
+        """Whether it was stopped by a limit that has been relaxed since."""
+        return evaluation.status == "infeasible" and self.config.limits.broken_by(evaluation.costs) is None
+
+    def _sampler_seed(self, lease: Lease) -> int:
+        """A seed that differs between the runs and the workers of a study, as equal ones propose equal candidates."""
+        done = len(self.study.get_trials(deepcopy=False))
+        return (self.config.seed * 1_000_003 + done * 1009 + leases.rank(self.store, lease)) % 2**32
+
+    def _check_trials(self) -> None:
+        known = max((evaluation.trial or 0 for evaluation in self._evaluations()), default=-1)
+        held = len(self.study.get_trials(deepcopy=False))
+        if known >= held:
+            raise StudyError(
+                f"Optuna's tables of the study '{self.record.name}' hold {held} trials, but trial {known} is known.",
+                "Restore the database from a copy, or start a new study.",
+            )
 
     def _checkpoint(self, trial: int) -> Path:
         # The time of the study's creation keeps apart studies of one name in several databases.
@@ -400,4 +392,19 @@ class Worker:
         )
 
     def _listen(self, event: Event) -> None:
-        self.listener(event)
+        try:
+            self.listener(event)
+        except Exception as error:
+            self._listener_error = error  # so that it is not taken for the failure of a candidate
+            raise
+
+
+def _check_finite(**figures: float | None) -> None:
+    """Refuses what no front and no database can hold.
+
+    Raises:
+        CandidateError: A figure is infinite or no number.
+    """
+    for name, figure in figures.items():
+        if figure is not None and not math.isfinite(figure):
+            raise CandidateError("not_finite", f"Its {name} is {figure}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,177 @@ import torch
 from osanas.arch import Architecture
 from osanas.config import StudyConfig
 from osanas.costs import count_costs
+from osanas.errors import CandidateError, EnvironmentFailure
 from osanas.evaluation.evaluator import CandidateCosts, Trained
-from osanas.measure.device import identify, resolve_device
+from osanas.measure.device import DeviceIdentity, identify, resolve_device
 from osanas.measure.energy import open_meter
 from osanas.measure.measurement import Measurement, key_digest, measure, measurement_key
+from osanas.measure.meter import EnergyMeter, Unavailable
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.models.analytic import check_resolution, stem_reduction_for
 from osanas.models.build import build
 from osanas.models.classifier import Classifier
 from osanas.store.records import CurvePoint
 from osanas.store.store import Store
+from osanas.tasks.data import ClassificationData, load
+from osanas.training.recipe import Recipe
+from osanas.training.records import EpochRecord
+from osanas.training.trainer import train
+
+
+@dataclass(frozen=True)
+class NetworkEvaluator:
+    """Measures on the user's device and trains on the user's data.
+
+    Attributes:
+        store: Where measurements are kept and found again; None keeps none.
+        meter: None where energy is not measurable or not wanted.
+        stem_reduction: By how much every stem reduces the image: 1, 2 or 4.
+    """
+
+    data: ClassificationData
+    recipe: Recipe
+    protocol: MeasurementProtocol
+    torch_device: torch.device
+    device_identity: DeviceIdentity
+    meter: EnergyMeter | None
+    store: Store | None
+    seed: int
+    stem_reduction: int
+
+    def identity(self) -> dict[str, Any]:
+        """Task, data, recipe, device model, protocol and energy source."""
+        return {
+            "task": "classification",
+            "data": self.data.describe(),
+            "recipe": self.recipe.model_dump(mode="json"),
+            "device": self.device_identity.model_key,
+            "protocol": self.protocol.to_dict(),
+            "energy_source": None if self.meter is None else self.meter.source,
+            "stem_reduction": self.stem_reduction,
+        }
+
+    def device(self) -> dict[str, Any]:
+        """The device, as JSON."""
+        return self.device_identity.to_dict()
+
+    def canonical(self, architecture: Architecture) -> Architecture:
+        """Choices without effect at this stem reduction are set to one value."""
+        return architecture.canonical(self.stem_reduction)
+
+    def measure(self, architecture: Architecture) -> CandidateCosts:
+        """Costs of the network: stored ones if it was measured under the same key before."""
+        model = self._build(architecture)
+        costs = count_costs(model, self._input_shape)
+        result = self._stored_or_measured(architecture, model)
+        if self.meter is not None and result.energy_mj is None:
+            raise EnvironmentFailure(
+                f"The energy meter ({self.meter.source}) gave no reading: {'; '.join(result.notes) or 'no reason given'}.",
+                "See 'osanas doctor'; run the same command again once the meter works.",
+            )
+        return CandidateCosts(
+            parameters=costs.parameters,
+            multiply_adds=costs.multiply_adds,
+            memory_access_elements=costs.memory_access_elements,
+            latency_ms=result.latency_ms,
+            energy_mj=result.energy_mj,
+            energy_source=result.energy_source,
+        )
+
+    def train(
+        self,
+        architecture: Architecture,
+        *,
+        epochs: int,
+        checkpoint: Path | None,
+        on_epoch: Callable[[CurvePoint], None],
+        should_stop: Callable[[], bool],
+    ) -> Trained:
+        """Trains the network to ``epochs``, from its checkpoint if there is one."""
+        result = train(
+            self._build(architecture),
+            self.data,
+            self.recipe,
+            epochs=epochs,
+            seed=self.seed,
+            device=self.torch_device,
+            checkpoint=checkpoint,
+            on_epoch=lambda record: on_epoch(_point(record)),
+            should_stop=should_stop,
+        )
+        return Trained(result.accuracy, result.seconds, result.notes)
+
+    @property
+    def _input_shape(self) -> tuple[int, int, int]:
+        return self.data.in_channels, self.data.resolution, self.data.resolution
+
+    def _build(self, architecture: Architecture) -> Classifier:
+        """The network with the initial weights of the study's seed."""
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(self.seed)
+                return build(
+                    architecture,
+                    num_classes=self.data.num_classes,
+                    in_channels=self.data.in_channels,
+                    stem_reduction=self.stem_reduction,
+                )
+        except (MemoryError, RuntimeError) as error:
+            raise CandidateError(
+                "build", f"The network cannot be built: {' '.join(str(error).split())[:300]}"
+            ) from error
+
+    def _stored_or_measured(self, architecture: Architecture, model: Classifier) -> Measurement:
+        key = measurement_key(self.device_identity, self.protocol, self._input_shape, self.meter)
+        key |= {"num_classes": self.data.num_classes, "stem_reduction": self.stem_reduction}
+        digest = key_digest(key)
+        if self.store is not None:
+            stored = self.store.measurement(digest, architecture.digest)
+            if stored is not None:
+                return Measurement.from_dict(stored)
+        result = measure(model, self._input_shape, self.torch_device, self.protocol, self.meter)
+        if self.store is not None:
+            self.store.save_measurement(digest, key, architecture.digest, result.to_dict())
+        return result
+
+
+def network_evaluator(config: StudyConfig, store: Store | None) -> NetworkEvaluator:
+    """Loads the data and finds device and meter.
+
+    Raises:
+        UsageError: Data, device, meter, recipe or resolution is wrong.
+    """
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    device = resolve_device(config.device)
+    recipe = Recipe.of({**config.recipe, "batch_size": config.train_batch_size})
+    data = load(
+        config.data,
+        data_dir=config.data_dir,
+        resolution=config.resolution,
+        train_samples=config.train_samples,
+        split_seed=config.split_seed,
+    )
+    reduction = stem_reduction_for(data.resolution)
+    check_resolution(data.resolution, reduction)
+    meter = open_meter(config.energy, device)
+    return NetworkEvaluator(
+        data=data,
+        recipe=recipe,
+        protocol=MeasurementProtocol.for_search(
+            batch_size=config.batch_size,
+            precision=config.precision,
+            runtime=config.runtime,
+            threads=config.threads,
+        ),
+        torch_device=device,
+        device_identity=identify(device),
+        meter=None if isinstance(meter, Unavailable) else meter,
+        store=store,
+        seed=config.seed,
+        stem_reduction=reduction,
+    )
+
+
+def _point(record: EpochRecord) -> CurvePoint:
+    return CurvePoint(record.epoch, record.train_loss, record.val_loss, record.val_accuracy, record.seconds)

@@ -14,8 +14,8 @@ from osanas.arch import VARIANTS, Architecture
 from osanas.costs import count_costs
 from osanas.errors import CandidateError, ConfigError, Problem, UsageError
 from osanas.measure.device import DeviceIdentity
-from osanas.measure.energy import EnergyMeter
 from osanas.measure.measurement import measure, measurement_key, peak_memory_bytes
+from osanas.measure.meter import EnergyMeter, Unavailable
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.models.analytic import check_resolution, stem_reduction_for
 from osanas.models.build import build
@@ -43,9 +43,7 @@ class Subject:
             return build_peer(self.label, num_classes)
         reduction = stem_reduction_for(resolution)
         check_resolution(resolution, reduction, downsample=self.architecture.stem.downsample)
-        return build(
-            self.architecture, num_classes=num_classes, in_channels=IN_CHANNELS, stem_reduction=reduction
-        )
+        return build(self.architecture, num_classes=num_classes, in_channels=IN_CHANNELS, stem_reduction=reduction)
 
 
 def subject(text: str, view: StudyView | None = None) -> Subject:
@@ -104,14 +102,13 @@ class Profiler:
     """Measures networks one after the other under one protocol.
 
     Attributes:
-        meter: The energy meter, or None with ``meter_note`` saying why.
+        meter: The energy meter, or why there is none.
     """
 
     device: torch.device
     identity: DeviceIdentity
     protocol: MeasurementProtocol
-    meter: EnergyMeter | None
-    meter_note: str | None
+    meter: EnergyMeter | Unavailable
     resolution: int
     num_classes: int
 
@@ -142,13 +139,9 @@ class Profiler:
             "memory_access_bound": costs.memory_access_bound,
         }
         notes = [f"not counted: {', '.join(costs.uncounted)}"] if costs.uncounted else []
-        if self.meter_note is not None:
-            notes.append(self.meter_note)
         try:
-            result = measure(
-                model, self.input_shape, self.device, self.protocol, self.meter, costs=costs
-            )
-            memory: int | None = peak_memory_bytes(model, self.input_shape, self.device, costs=costs)
+            result = measure(model, self.input_shape, self.device, self.protocol, self.meter, costs=costs)
+            memory: int | None = peak_memory_bytes(model, self.input_shape, self.device, self.protocol, costs=costs)
         except CandidateError as error:
             return {**row, **dict.fromkeys(_MEASURED), "flags": [], "notes": [*notes, str(error)]}
         seconds = result.latency_ms / 1e3

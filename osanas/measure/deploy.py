@@ -132,7 +132,7 @@ def _norm_of(traced: fx.GraphModule, node: fx.Node) -> _Norm | None:
     if node.op != "call_function" or node.target is not F.batch_norm:
         return None
     names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
-    values = {"weight": None, "bias": None, "training": False, "eps": 1e-5}
+    values: dict[str, object] = {"weight": None, "bias": None, "training": False, "eps": 1e-5}
     values |= dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
     mean, variance = _constant(traced, values["running_mean"]), _constant(traced, values["running_var"])
     scale, shift = _constant(traced, values["weight"]), _constant(traced, values["bias"])
@@ -161,10 +161,6 @@ def _merge(layer: _Foldable, norm: _Norm) -> None:
 
 def _remaining(model: nn.Module) -> int:
     modules: Sequence[nn.Module] = list(model.modules())
-    functions = sum(
-        node.op == "call_function" and node.target is F.batch_norm
-        for module in modules
-        if isinstance(module, fx.GraphModule)
-        for node in module.graph.nodes
-    )
+    graphs = [module.graph for module in modules if isinstance(module, fx.GraphModule)]
+    functions = sum(len(graph.find_nodes(op="call_function", target=F.batch_norm)) for graph in graphs)
     return functions + sum(isinstance(module, _BatchNorm) for module in modules)

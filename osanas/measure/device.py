@@ -14,6 +14,8 @@ import psutil
 import torch
 
 from osanas.errors import EnvironmentFailure, UsageError
+from osanas.measure.clock import SystemClock
+from osanas.measure.nvml import installed_driver
 from osanas.validation import did_you_mean
 
 DeviceKind = Literal["cpu", "cuda"]
@@ -54,8 +56,20 @@ class DeviceIdentity:
 
         A GPU is one board, whatever host it is in; a CPU is told from another of its model by the host's name.
         """
+        names: tuple[str, ...]
         if self.kind == "cuda":
-            names = ("kind", "name", "uuid", "cpu_model", "threads", "omp_wait_policy", "torch", "cuda", "cudnn", "driver")
+            names = (
+                "kind",
+                "name",
+                "uuid",
+                "cpu_model",
+                "threads",
+                "omp_wait_policy",
+                "torch",
+                "cuda",
+                "cudnn",
+                "driver",
+            )
         else:
             names = ("kind", "name", "host", "cpu_capability", "threads", "omp_wait_policy", "torch")
         return {name: getattr(self, name) for name in names}
@@ -125,6 +139,12 @@ def _allocation_error(index: int) -> str | None:
     return None
 
 
+def cudnn_version() -> str | None:
+    """Version of cuDNN as torch gives it, such as ``92400``."""
+    version = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    return None if version is None else str(version)
+
+
 def device_uuid(device: torch.device) -> str | None:
     """The UUID of a CUDA device as NVML writes it, or None for a CPU."""
     if device.type != "cuda":
@@ -133,16 +153,15 @@ def device_uuid(device: torch.device) -> str | None:
     return uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
 
 
-def identify(device: torch.device, *, driver: str | None = None) -> DeviceIdentity:
+def identify(device: torch.device) -> DeviceIdentity:
     """Everything that tells this device and its software from another.
 
     Args:
         device: From ``resolve_device``.
-        driver: Version of the NVIDIA driver (``osanas.measure.nvml.driver_version``); torch does not know it.
     """
     is_cuda = device.type == "cuda"
     cpu = cpu_model()
-    cudnn = torch.backends.cudnn.version() if is_cuda else None
+    cudnn = cudnn_version() if is_cuda else None
     return DeviceIdentity(
         kind="cuda" if is_cuda else "cpu",
         name=torch.cuda.get_device_name(device) if is_cuda else cpu,
@@ -155,8 +174,8 @@ def identify(device: torch.device, *, driver: str | None = None) -> DeviceIdenti
         python=platform.python_version(),
         torch=str(torch.__version__),
         cuda=torch.version.cuda if is_cuda else None,
-        cudnn=None if cudnn is None else str(cudnn),
-        driver=driver if is_cuda else None,
+        cudnn=cudnn,
+        driver=installed_driver(SystemClock()) if is_cuda else None,
     )
 
 

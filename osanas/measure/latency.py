@@ -1,4 +1,4 @@
-"""Latency: blocks of iterations until the interval of their median is narrow, the noise stops falling, or time is up."""
+"""Latency: blocks of iterations until their median is known well enough, more would not help, or time is up."""
 
 from __future__ import annotations
 
@@ -128,15 +128,15 @@ def stop_reason(blocks_ms: Sequence[float], elapsed_s: float, protocol: Measurem
 def _warm_up(workload: Workload, protocol: MeasurementProtocol, clock: Clock) -> tuple[int, bool]:
     """Runs until three blocks in a row agree; returns the iterations of a block and whether they did."""
     start = now_s(clock)
-    fastest = min(workload.block_ms(1, clock) for _ in range(3))
-    recent: list[float] = []
+    recent = [workload.block_ms(1, clock) for _ in range(3)]
+    fastest = min(recent)
     while True:
         per_block = _iterations_for(fastest, protocol.block_seconds)
         recent.append(workload.block_ms(per_block, clock))
         fastest = min(fastest, recent[-1])
         last = recent[-3:]
         elapsed = now_s(clock) - start
-        is_stable = len(last) == 3 and max(last) - min(last) <= protocol.warmup_tolerance * median(last)
+        is_stable = max(last) - min(last) <= protocol.warmup_tolerance * median(last)
         if (is_stable and elapsed >= protocol.warmup_min_seconds) or elapsed >= protocol.warmup_max_seconds:
             return _iterations_for(median(last), protocol.block_seconds), is_stable
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from osanas.errors import ConfigError
+from osanas.validation import problems_of
 
 Precision = Literal["fp32", "fp16", "bf16"]
 Runtime = Literal["eager"]
@@ -17,6 +29,9 @@ class MeasurementProtocol(BaseModel):
 
     Times are in seconds. Latency is measured in blocks of iterations; its value is the median of the blocks, which
     are never trimmed.
+
+    Raises:
+        ConfigError: With everything that is wrong in the settings.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -65,6 +80,15 @@ class MeasurementProtocol(BaseModel):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} {getattr(self, low)} is above {high} {getattr(self, high)}")
         return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explained(cls, settings: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        # stands last, so that it is around the checks above
+        try:
+            return handler(settings)
+        except ValidationError as error:
+            raise ConfigError("The measurement protocol", problems_of(error, cls)) from None
 
     @classmethod
     def for_search(

@@ -6,9 +6,10 @@ The only place that synchronises a GPU or times it. Another runtime (compiled, C
 
 from __future__ import annotations
 
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 
 import torch
 from torch import Tensor, nn
@@ -89,7 +90,7 @@ class CudaWorkload(Workload):
     def block_ms(self, iterations: int, clock: Clock) -> float:  # noqa: ARG002
         """Device time between two events around the block."""
         with torch.inference_mode(), torch.cuda.device(self._device):
-            start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
             torch.cuda.synchronize(self._device)
             start.record()
             for _ in range(iterations):
@@ -132,7 +133,8 @@ def open_workload(
 
 def _try_once(run: Callable[[int], None], input_shape: tuple[int, int, int]) -> None:
     try:
-        run(1)
+        with redirect_stderr(io.StringIO()):  # a traced network prints its own source there before it raises
+            run(1)
     except (RuntimeError, ValueError, IndexError) as error:
         if _kind_of(error) is not None:
             raise

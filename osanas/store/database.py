@@ -12,13 +12,15 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 from sqlalchemy import exc
 from sqlalchemy.engine import URL, Engine, make_url
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from osanas.errors import EnvironmentFailure, MissingExtraError, OsanasError, StudyError, UsageError
-from osanas.store.tables import SCHEMA_VERSION, Base, SchemaRow
+from osanas.store.tables import PREFIX, SCHEMA_VERSION, Base, SchemaRow
 
 SQLITE_TIMEOUT_S = 60.0
 """How long a connection waits for another's transaction (facts of Optuna's own users: 5 s is too short)."""
+
+_ADVISORY_LOCK = 0x6F73616E6173
+"""PostgreSQL's number of the lock under which tables are made."""
 
 
 def parse_url(text: str) -> URL:
@@ -29,19 +31,26 @@ def parse_url(text: str) -> URL:
     """
     try:
         url = make_url(text)
-    except exc.ArgumentError:
+    except (exc.ArgumentError, ValueError):  # a ValueError: no number where the port should be
         raise UsageError(
             "The value of --storage is no database URL.",
-            "Write one such as sqlite:///study.db or postgresql://user:password@host/database.",
+            "Write one such as sqlite:///study.db or postgresql://user:password@host/database; "
+            "in a password, write '@', ':' and '/' as %40, %3A and %2F.",
         ) from None
     if url.drivername in {"postgresql", "postgres"}:
         return url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() == "sqlite" and sqlite_path(url) is None:
+        raise UsageError(
+            "A database in memory cannot hold a study: it ends with the process and is closed to other workers.",
+            "Name a file, as in sqlite:///study.db.",
+        )
     return url
 
 
 def masked(url: URL) -> str:
-    """The URL without its password, for messages."""
-    return url.render_as_string(hide_password=True)
+    """The URL without its passwords, for messages: drivers take them among the options after ``?`` as well."""
+    hidden = {key: "***" for key in url.query if "pass" in key.lower()}
+    return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 def sqlite_path(url: URL) -> Path | None:
@@ -72,11 +81,14 @@ def tune(engine: Engine) -> None:
 
 
 @contextmanager
-def creation_lock(url: URL) -> Iterator[None]:
-    """Holds off other processes while tables are made in a fresh SQLite file; other databases are retried instead."""
-    path = sqlite_path(url)
+def creation_lock(engine: Engine) -> Iterator[None]:
+    """Holds off other workers while tables are made: two that make them at once fail in many ways."""
+    path = sqlite_path(engine.url)
     if path is None:
-        yield
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+            yield
         return
     lock = FileLock(path.with_name(path.name + ".lock"), timeout=SQLITE_TIMEOUT_S)
     try:
@@ -128,39 +140,34 @@ def open_engine(url: URL, *, create: bool, timeout_s: float = SQLITE_TIMEOUT_S) 
         ) from None
     tune(engine)
     try:
-        with creation_lock(url), database_errors(url):
-            _prepare(engine, url, create=create)
+        with database_errors(url), creation_lock(engine):
+            _prepare(engine, create=create)
     except OsanasError:
         engine.dispose()
         raise
     return engine
 
 
-@retry(
-    retry=retry_if_exception_type((exc.IntegrityError, exc.ProgrammingError)),
-    wait=wait_random_exponential(0.1, max=2.0),
-    stop=stop_after_delay(20),
-    reraise=True,
-)
-def _prepare(engine: Engine, url: URL, *, create: bool) -> None:
+def _prepare(engine: Engine, *, create: bool) -> None:
     tables = set(sa.inspect(engine).get_table_names())
-    ours = SchemaRow.__tablename__ in tables
+    ours = any(table.startswith(PREFIX) for table in tables)  # SQLite may hold a part: it makes each on its own
     if not ours and (not create or (tables and "version_info" not in tables)):
         found = f"holds other tables ({', '.join(sorted(tables)[:5])})" if tables else "is empty"
         raise StudyError(
-            f"The database {masked(url)} is not one of osanas: it {found}.",
+            f"The database {masked(engine.url)} is not one of osanas: it {found}.",
             "Give a database of its own with --storage.",
         )
-    Base.metadata.create_all(engine)
     with engine.begin() as connection:
+        Base.metadata.create_all(connection, tables=[Base.metadata.tables[SchemaRow.__tablename__]])
         version = connection.scalar(sa.select(sa.func.max(SchemaRow.version)))
         if version is None:
             connection.execute(sa.insert(SchemaRow).values(version=SCHEMA_VERSION))
         elif version != SCHEMA_VERSION:
             raise StudyError(
-                f"The database {masked(url)} has schema version {version}, this osanas reads {SCHEMA_VERSION}.",
+                f"The database {masked(engine.url)} has schema version {version}, this osanas reads {SCHEMA_VERSION}.",
                 "Use the osanas version that wrote it, or start a new study.",
             )
+        Base.metadata.create_all(connection)
 
 
 @contextmanager
@@ -169,12 +176,19 @@ def database_errors(url: URL) -> Iterator[None]:
     try:
         yield
     except exc.DBAPIError as error:
-        cause = " ".join(str(error.orig).split()) if error.orig is not None else type(error).__name__
-        raise _translated(url, cause) from error
+        raise database_failure(url, error) from error
 
 
-def _translated(url: URL, cause: str) -> OsanasError:
+def database_failure(url: URL, error: BaseException) -> OsanasError:
+    """Our error for one of SQLAlchemy or a driver."""
+    original = error.orig if isinstance(error, exc.DBAPIError) and error.orig is not None else error
+    cause = " ".join(str(original).split())[:300]
     lowered = cause.lower()
+    if url.get_backend_name() != "sqlite":
+        return EnvironmentFailure(
+            f"The database {masked(url)} failed ({cause}).",
+            "Check that it runs and that name and password are right, then run the same command again.",
+        )
     if "not a database" in lowered or "malformed" in lowered:
         return StudyError(
             f"The file {sqlite_path(url)} is no intact SQLite database ({cause}).",
@@ -194,10 +208,7 @@ def _translated(url: URL, cause: str) -> OsanasError:
         return EnvironmentFailure(
             f"The database {masked(url)} cannot grow ({cause}).", "Free disk space and run the same command again."
         )
-    return EnvironmentFailure(
-        f"The database {masked(url)} failed ({cause}).",
-        "Check that it runs and that name and password are right, then run the same command again.",
-    )
+    return EnvironmentFailure(f"The database {masked(url)} failed ({cause}).", "Run the same command again.")
 
 
 def _unwritable(folder: Path, error: OSError) -> UsageError:

@@ -1,25 +1,29 @@
 """Leases: which worker lives and which trial it holds. A worker that dies or is cut off loses its trial to another.
 
 Optuna's heartbeat does not cover ask-and-tell, so this is ours. Times are the database's, so that the clocks of
-several machines need not agree.
+several machines need not agree. Whatever a worker does with its lease fails once another has cleared it away.
 """
 
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from osanas.errors import OsanasError
+from osanas.errors import EnvironmentFailure, OsanasError
 from osanas.store.process import ProcessIdentity, this_process
 from osanas.store.records import EvaluationRecord, Holder, Lease
-from osanas.store.store import Store, free, lock_study
-from osanas.store.tables import EvaluationRow, LeaseRow
+from osanas.store.rows import evaluation_record, lock_study, row_count, update_lease
+from osanas.store.store import Store
+from osanas.store.tables import CandidateRow, EvaluationRow, LeaseRow
 
 LEASE_S = 60.0
 RENEWAL_S = 10.0
+CLOSING_PATIENCE_S = 5.0
+"""A lease that cannot be given back expires by itself."""
 
 
 def open_lease(store: Store, study_id: int) -> Lease:
@@ -44,26 +48,27 @@ def open_lease(store: Store, study_id: int) -> Lease:
 
 
 def close_lease(store: Store, lease: Lease) -> None:
-    """Gives the lease back, with the trial it may hold."""
-    store.write(lambda session: session.execute(sa.delete(LeaseRow).where(LeaseRow.id == lease.id)))
+    """Gives the lease back, with the trial it may hold, if the database can be reached."""
+    with suppress(EnvironmentFailure):
+        store.write(
+            lambda session: session.execute(sa.delete(LeaseRow).where(LeaseRow.id == lease.id)), CLOSING_PATIENCE_S
+        )
 
 
 def renew(store: Store, lease: Lease) -> bool:
     """Extends the lease. False if it is gone: it had expired, and another worker cleared it away."""
 
     def work(session: Session) -> bool:
-        row = session.get(LeaseRow, lease.id)
-        if row is None:
-            return False
-        row.expires_at = _now(session) + LEASE_S
-        return True
+        expires_at = _now(session) + LEASE_S
+        statement = sa.update(LeaseRow).where(LeaseRow.id == lease.id).values(expires_at=expires_at)
+        return row_count(session.execute(statement)) == 1
 
     return store.write(work)
 
 
 def release(store: Store, lease: Lease) -> None:
     """Lets go of the trial and of the place in the study's total."""
-    store.write(lambda session: free(session, lease.id))
+    store.write(lambda session: update_lease(session, lease, trial=None, reserved=False))
 
 
 def reserve(store: Store, lease: Lease, target: int, epochs: int) -> bool:
@@ -71,63 +76,71 @@ def reserve(store: Store, lease: Lease, target: int, epochs: int) -> bool:
 
     Args:
         target: The total.
-        epochs: The lowest rung, whose complete evaluations count.
+        epochs: The lowest rung: its complete evaluations count, and the unfinished ones, since somebody will go on
+            with each.
+
+    Raises:
+        EnvironmentFailure: The lease is gone.
     """
 
     def work(session: Session) -> bool:
         lock_study(session, lease.study_id)
-        _drop_dead(session, lease.study_id)
-        complete = session.scalar(
+        _drop_dead(session, lease)
+        taken = session.scalar(
             sa.select(sa.func.count())
             .select_from(EvaluationRow)
             .where(
                 EvaluationRow.study_id == lease.study_id,
                 EvaluationRow.epochs == epochs,
-                EvaluationRow.status == "complete",
+                EvaluationRow.status.in_(("complete", "running")),
             )
         )
-        reserved = session.scalar(
-            sa.select(sa.func.count())
-            .select_from(LeaseRow)
-            .where(LeaseRow.study_id == lease.study_id, LeaseRow.reserved, LeaseRow.id != lease.id)
-        )
-        if (complete or 0) + (reserved or 0) >= target:
-            return False
-        session.execute(sa.update(LeaseRow).where(LeaseRow.id == lease.id).values(reserved=True))
-        return True
+        starting = sum(row.reserved and row.trial is None for row in _others(session, lease))
+        free = (taken or 0) + starting < target
+        update_lease(session, lease, trial=None, reserved=free)
+        return free
 
     return store.write(work)
 
 
-def adopt(store: Store, lease: Lease, evaluations: list[EvaluationRecord]) -> EvaluationRecord | None:
-    """Takes over an unfinished evaluation whose worker is gone.
+def rank(store: Store, lease: Lease) -> int:
+    """How many living workers of the study began before this one."""
 
-    Args:
-        evaluations: Unfinished ones, as read before.
+    def work(session: Session) -> int:
+        lock_study(session, lease.study_id)
+        _drop_dead(session, lease)
+        return sum(row.id < lease.id for row in _others(session, lease))
+
+    return store.write(work)
+
+
+def adopt(store: Store, lease: Lease) -> EvaluationRecord | None:
+    """Takes over an unfinished evaluation whose worker is gone.
 
     Returns:
         The evaluation that is ours now, or None if all have living holders.
+
+    Raises:
+        EnvironmentFailure: The lease is gone.
     """
-    wanted = {evaluation.id: evaluation for evaluation in evaluations}
 
     def work(session: Session) -> EvaluationRecord | None:
         lock_study(session, lease.study_id)
-        _drop_dead(session, lease.study_id)
-        leases = list(session.scalars(sa.select(LeaseRow).where(LeaseRow.study_id == lease.study_id)))
-        held = {row.trial for row in leases}
-        others_starting = any(row.reserved and row.trial is None and row.id != lease.id for row in leases)
-        rows = session.scalars(
-            sa.select(EvaluationRow)
-            .where(EvaluationRow.id.in_(wanted), EvaluationRow.status == "running")
+        _drop_dead(session, lease)
+        others = _others(session, lease)
+        held: set[int | None] = {row.trial for row in others if row.trial is not None}
+        if any(row.reserved and row.trial is None for row in others):
+            held.add(None)  # an evaluation without a trial may be that worker's: it is about to make the trial
+        rows = session.execute(
+            sa.select(EvaluationRow, CandidateRow)
+            .join(CandidateRow, EvaluationRow.candidate_id == CandidateRow.id)
+            .where(EvaluationRow.study_id == lease.study_id, EvaluationRow.status == "running")
             .order_by(EvaluationRow.id)
         )
-        for row in rows:
-            if row.trial in held and row.trial is not None:
-                continue
-            if row.trial is None and others_starting:
-                continue  # its claimer may be about to make the trial
-            session.execute(sa.update(LeaseRow).where(LeaseRow.id == lease.id).values(trial=row.trial, reserved=True))
-            return wanted[row.id]
+        for row, candidate in rows:
+            if row.trial not in held:
+                update_lease(session, lease, trial=row.trial, reserved=True)
+                return evaluation_record(row, candidate)
         return None
 
     return store.write(work)
@@ -137,24 +150,30 @@ def others(store: Store, lease: Lease) -> tuple[list[Holder], bool]:
     """The trials that other living workers hold, and whether one of them is about to start one."""
 
     def work(session: Session) -> tuple[list[Holder], bool]:
-        _drop_dead(session, lease.study_id)
-        rows = list(
-            session.scalars(sa.select(LeaseRow).where(LeaseRow.study_id == lease.study_id, LeaseRow.id != lease.id))
-        )
+        lock_study(session, lease.study_id)
+        _drop_dead(session, lease)
+        rows = _others(session, lease)
         holders = [Holder(row.trial, row.host, row.pid) for row in rows if row.trial is not None]
         return holders, any(row.reserved and row.trial is None for row in rows)
 
     return store.write(work)
 
 
-def _drop_dead(session: Session, study_id: int) -> None:
-    """Clears leases that expired, and at once those of processes of this machine that ended."""
+def _others(session: Session, lease: Lease) -> list[LeaseRow]:
+    mine = LeaseRow.id == lease.id
+    return list(session.scalars(sa.select(LeaseRow).where(LeaseRow.study_id == lease.study_id, ~mine)))
+
+
+def _drop_dead(session: Session, lease: Lease) -> None:
+    """Clears others' leases that expired, and at once those of processes of this machine that ended."""
     now = _now(session)
-    for row in session.scalars(sa.select(LeaseRow).where(LeaseRow.study_id == study_id)):
-        process = ProcessIdentity(row.host, row.boot_id, row.pid, row.process_started)
-        if row.expires_at < now or process.is_dead_here():
-            session.delete(row)
-    session.flush()
+    dead = [
+        row.id
+        for row in _others(session, lease)
+        if row.expires_at < now or ProcessIdentity(row.host, row.boot_id, row.pid, row.process_started).is_dead_here()
+    ]
+    session.execute(sa.delete(LeaseRow).where(LeaseRow.id.in_(dead)))
+    session.expire_all()
 
 
 def _now(session: Session) -> float:
@@ -183,7 +202,7 @@ class LeaseKeeper:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
+        self._thread.join(CLOSING_PATIENCE_S)  # it may be waiting for a database that is away
 
     def _run(self) -> None:
         while not self._stop.wait(self._period_s):

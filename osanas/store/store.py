@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from osanas.arch import Architecture
 from osanas.config import StudyConfig, difference
-from osanas.errors import EnvironmentFailure, StudyError
+from osanas.errors import StudyError
 from osanas.store.database import database_errors, masked, open_engine, parse_url
 from osanas.store.records import (
     Candidate,
@@ -27,12 +27,13 @@ from osanas.store.records import (
     StudyRecord,
     StudySummary,
 )
-from osanas.store.tables import CandidateRow, DuplicateRow, EpochRow, EvaluationRow, LeaseRow, MeasurementRow, StudyRow
+from osanas.store.rows import candidate_record, evaluation_record, lock_study, study_record, update_lease
+from osanas.store.tables import CandidateRow, DuplicateRow, EpochRow, EvaluationRow, MeasurementRow, StudyRow
 from osanas.validation import did_you_mean
 
 Result = TypeVar("Result")
 
-RETRY_S = 60.0
+PATIENCE_S = 60.0
 """For how long a transaction is tried again while the database is away or locked."""
 
 
@@ -72,16 +73,19 @@ class Store:
         with database_errors(self.url), Session(self.engine) as session:
             yield session
 
-    def write(self, work: Callable[[Session], Result]) -> Result:
+    def write(self, work: Callable[[Session], Result], patience_s: float = PATIENCE_S) -> Result:
         """Runs ``work(session)`` in a transaction, again while the database is away or locked.
 
+        A connection may be lost after the transaction was stored, or another worker may insert the same row first;
+        so ``work`` looks at what is there before it inserts.
+
         Raises:
-            EnvironmentFailure: It stayed so for a minute.
+            EnvironmentFailure: The database stayed away for ``patience_s`` seconds.
         """
         attempts = Retrying(
-            retry=retry_if_exception_type(OperationalError),
+            retry=retry_if_exception(_is_transient),
             wait=wait_random_exponential(0.1, max=5.0),
-            stop=stop_after_delay(RETRY_S),
+            stop=stop_after_delay(patience_s),
             reraise=True,
         )
         with database_errors(self.url):
@@ -117,14 +121,9 @@ class Store:
                 )
             row.config, row.device = config.to_dict(), dict(device)
             session.flush()
-            return _study(row)
+            return study_record(row)
 
-        try:
-            return self.write(work)
-        except EnvironmentFailure as error:
-            if isinstance(error.__cause__, IntegrityError):  # another process made it in between
-                return self.write(work)
-            raise
+        return self.write(work)
 
     def study(self, name: str) -> StudyRecord:
         """A study by name.
@@ -135,7 +134,7 @@ class Store:
         with self.read() as session:
             row = session.scalar(sa.select(StudyRow).where(StudyRow.name == name))
             if row is not None:
-                return _study(row)
+                return study_record(row)
             names = list(session.scalars(sa.select(StudyRow.name)))
         hint = did_you_mean(name, names) if names else "It holds no study yet."
         raise StudyError(f"There is no study '{name}' in {masked(self.url)}.", hint)
@@ -159,8 +158,14 @@ class Store:
     ) -> tuple[EvaluationRecord, bool]:
         """Claims the evaluation of a network at a fidelity for the holder of a lease, if nobody has.
 
+        Args:
+            trial: Optuna's trial that asks for it; None if there is none yet.
+
         Returns:
             The evaluation, and whether it is ours to do.
+
+        Raises:
+            EnvironmentFailure: The lease is gone.
         """
 
         def work(session: Session) -> tuple[EvaluationRecord, bool]:
@@ -168,7 +173,8 @@ class Store:
             lock_study(session, study_id)
             found = self._evaluation(session, study_id, digest, epochs)
             if found is not None:
-                return found, False
+                ours = trial is not None and found.trial == trial and found.status == "running"
+                return found, ours  # ours if the connection was lost after the claim was stored
             candidate = session.scalar(
                 sa.select(CandidateRow).where(CandidateRow.study_id == study_id, CandidateRow.digest == digest)
             )
@@ -185,47 +191,62 @@ class Store:
                 started_at=time.time(),
             )
             session.add(row)
-            _hold(session, lease, trial)
+            update_lease(session, lease, trial=trial, reserved=True)
             session.flush()
-            return _evaluation(row, candidate), True
+            return evaluation_record(row, candidate), True
 
         return self.write(work)
 
-    def reopen(self, lease: Lease, evaluation_id: int, trial: int) -> EvaluationRecord | None:
+    def reopen(self, lease: Lease, evaluation_id: int, trial: int | None) -> EvaluationRecord | None:
         """Takes an infeasible evaluation up again under another trial, since the limits have changed.
+
+        Args:
+            trial: As for ``claim``.
 
         Returns:
             None if somebody else was first. The trial it had becomes a duplicate of the new one.
+
+        Raises:
+            EnvironmentFailure: The lease is gone.
         """
 
         def work(session: Session) -> EvaluationRecord | None:
+            lock_study(session, lease.study_id)
             row = session.get_one(EvaluationRow, evaluation_id)
-            lock_study(session, row.study_id)
-            session.refresh(row)
             if row.status != "infeasible":
-                return None
+                return None  # or ours, if the connection was lost after the commit: then it is adopted
             if row.trial is not None:
                 session.add(DuplicateRow(study_id=row.study_id, trial=row.trial, evaluation_id=row.id))
             row.trial, row.status, row.reason, row.reason_kind, row.finished_at = trial, "running", None, None, None
-            _hold(session, lease, trial)
+            update_lease(session, lease, trial=trial, reserved=True)
             session.flush()
-            return _evaluation(row, session.get_one(CandidateRow, row.candidate_id))
+            return evaluation_record(row, session.get_one(CandidateRow, row.candidate_id))
 
         return self.write(work)
 
     def assign_trial(self, lease: Lease, evaluation_id: int, trial: int) -> None:
-        """Notes the Optuna trial of a claimed evaluation."""
+        """Notes the Optuna trial of a claimed evaluation.
+
+        Raises:
+            EnvironmentFailure: The lease is gone.
+        """
 
         def work(session: Session) -> None:
+            lock_study(session, lease.study_id)
+            update_lease(session, lease, trial=trial, reserved=True)
             session.execute(sa.update(EvaluationRow).where(EvaluationRow.id == evaluation_id).values(trial=trial))
-            _hold(session, lease, trial)
 
         self.write(work)
 
     def add_duplicate(self, study_id: int, trial: int, evaluation_id: int) -> None:
         """Notes that a trial repeats an evaluation."""
-        row = DuplicateRow(study_id=study_id, trial=trial, evaluation_id=evaluation_id)
-        self.write(lambda session: session.merge(row))
+
+        def work(session: Session) -> None:
+            there = sa.select(DuplicateRow).where(DuplicateRow.study_id == study_id, DuplicateRow.trial == trial)
+            if session.scalar(there) is None:
+                session.add(DuplicateRow(study_id=study_id, trial=trial, evaluation_id=evaluation_id))
+
+        self.write(work)
 
     def save_costs(self, evaluation_id: int, costs: Mapping[str, Any]) -> None:
         """Stores what a candidate costs.
@@ -250,14 +271,19 @@ class Store:
         self.write(lambda session: session.merge(EpochRow(evaluation_id=evaluation_id, epoch=point.epoch, **values)))
 
     def finish(self, lease: Lease, evaluation_id: int, outcome: Outcome) -> None:
-        """Stores how an evaluation ended, and frees its worker's place in the same transaction."""
+        """Stores how an evaluation ended, and frees its worker's place in the same transaction.
+
+        Raises:
+            EnvironmentFailure: The lease is gone, so the evaluation may be another worker's now.
+        """
 
         def work(session: Session) -> None:
+            lock_study(session, lease.study_id)
+            update_lease(session, lease, trial=None, reserved=False)
             row = session.get_one(EvaluationRow, evaluation_id)
             row.status, row.accuracy = outcome.status, outcome.accuracy
             row.reason_kind, row.reason = outcome.reason_kind, outcome.reason
             row.training_seconds, row.finished_at = outcome.training_seconds, time.time()
-            free(session, lease.id)
 
         self.write(work)
 
@@ -270,7 +296,7 @@ class Store:
                 .where(EvaluationRow.study_id == study_id)
                 .order_by(EvaluationRow.id)
             ).all()
-            return [_evaluation(row, candidate) for row, candidate in rows]
+            return [evaluation_record(row, candidate) for row, candidate in rows]
 
     def duplicates(self, study_id: int) -> dict[int, int]:
         """Evaluation id of each duplicate trial."""
@@ -288,18 +314,18 @@ class Store:
 
     def candidates(self, study_id: int) -> list[Candidate]:
         """Every trial of a study as a plain record, by number."""
-        with self.read() as session:
+        with self.read() as session:  # duplicates first: each has an evaluation by then, and one never goes away
+            copies = list(session.scalars(sa.select(DuplicateRow).where(DuplicateRow.study_id == study_id)))
             pairs = session.execute(
                 sa.select(EvaluationRow, CandidateRow)
                 .join(CandidateRow, EvaluationRow.candidate_id == CandidateRow.id)
                 .where(EvaluationRow.study_id == study_id)
             ).all()
-            copies = list(session.scalars(sa.select(DuplicateRow).where(DuplicateRow.study_id == study_id)))
         originals = {row.id: (row, candidate) for row, candidate in pairs}
-        records = [_candidate(row, candidate, row.trial) for row, candidate in pairs if row.trial is not None]
+        records = [candidate_record(row, candidate, row.trial) for row, candidate in pairs if row.trial is not None]
         for copy in copies:
             row, candidate = originals[copy.evaluation_id]
-            records.append(_candidate(row, candidate, copy.trial))
+            records.append(candidate_record(row, candidate, copy.trial))
         return sorted(records, key=lambda record: record.trial)
 
     # measurements -----------------------------------------------------------------------------------------------
@@ -336,12 +362,7 @@ class Store:
                     )
                 )
 
-        try:
-            self._transaction(work)
-        except IntegrityError:  # another worker measured it at the same time
-            return
-        except OperationalError:
-            self.write(work)
+        self.write(work)
 
     @staticmethod
     def _evaluation(session: Session, study_id: int, digest: str, epochs: int) -> EvaluationRecord | None:
@@ -350,70 +371,14 @@ class Store:
             .join(CandidateRow, EvaluationRow.candidate_id == CandidateRow.id)
             .where(CandidateRow.study_id == study_id, CandidateRow.digest == digest, EvaluationRow.epochs == epochs)
         ).first()
-        return None if pair is None else _evaluation(*pair)
+        return None if pair is None else evaluation_record(*pair)
 
 
-def lock_study(session: Session, study_id: int) -> None:
-    """Takes the write lock of a study: SQLite locks the file, others the row."""
-    session.execute(sa.update(StudyRow).where(StudyRow.id == study_id).values(revision=StudyRow.revision + 1))
-
-
-def free(session: Session, lease_id: int) -> None:
-    """Lets a worker go of its trial and of its place in the study's total."""
-    session.execute(sa.update(LeaseRow).where(LeaseRow.id == lease_id).values(trial=None, reserved=False))
-
-
-def _hold(session: Session, lease: Lease, trial: int | None) -> None:
-    session.execute(sa.update(LeaseRow).where(LeaseRow.id == lease.id).values(trial=trial))
-
-
-def _study(row: StudyRow) -> StudyRecord:
-    config = StudyConfig.model_validate(row.config)
-    return StudyRecord(row.id, row.name, dict(row.identity), config, dict(row.device), row.created_at)
-
-
-def _costs(row: EvaluationRow, candidate: CandidateRow) -> dict[str, float | None]:
-    return {
-        "latency_ms": row.latency_ms,
-        "energy_mj": row.energy_mj,
-        "parameters": candidate.parameters,
-        "multiply_adds": candidate.multiply_adds,
-    }
-
-
-def _evaluation(row: EvaluationRow, candidate: CandidateRow) -> EvaluationRecord:
-    return EvaluationRecord(
-        id=row.id,
-        digest=candidate.digest,
-        epochs=row.epochs,
-        trial=row.trial,
-        status=cast("Literal['running', 'complete', 'infeasible', 'failed']", row.status),
-        reason_kind=row.reason_kind,
-        reason=row.reason,
-        accuracy=row.accuracy,
-        costs=_costs(row, candidate),
-        architecture=Architecture.from_dict(candidate.architecture),
-    )
-
-
-def _candidate(row: EvaluationRow, candidate: CandidateRow, trial: int) -> Candidate:
-    status, reason = cast("Status", row.status), row.reason
-    if trial != row.trial:
-        status = "waiting" if row.status == "running" else "duplicate"
-        reason = f"the network of trial {row.trial}"
-    return Candidate(
-        trial=trial,
-        digest=candidate.digest,
-        status=status,
-        epochs=row.epochs,
-        accuracy=row.accuracy,
-        latency_ms=row.latency_ms,
-        energy_mj=row.energy_mj,
-        energy_source=row.energy_source,
-        parameters=candidate.parameters,
-        multiply_adds=candidate.multiply_adds,
-        memory_access_elements=candidate.memory_access_elements,
-        reason=reason,
-        training_seconds=row.training_seconds,
-        architecture=Architecture.from_dict(candidate.architecture),
-    )
+def _is_transient(error: BaseException) -> bool:
+    """Whether a transaction may succeed when it is run again."""
+    if isinstance(error, IntegrityError):  # another worker was first: look again
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    lasting = any(word in str(error.orig) for word in ("full", "disk I/O", "readonly", "malformed", "not a database"))
+    return error.connection_invalidated or (isinstance(error, OperationalError) and not lasting)

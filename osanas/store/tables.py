@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Float, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Float, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 SCHEMA_VERSION = 1
+PREFIX = "osanas_"
+"""Begins the name of each of these tables."""
 
 
 class Base(DeclarativeBase):
@@ -46,9 +48,9 @@ class CandidateRow(Base):
     study_id: Mapped[int] = mapped_column(ForeignKey("osanas_studies.id"))
     digest: Mapped[str] = mapped_column(String(80))
     architecture: Mapped[dict[str, Any]]
-    parameters: Mapped[int | None]
-    multiply_adds: Mapped[int | None]
-    memory_access_elements: Mapped[int | None]
+    parameters: Mapped[int | None] = mapped_column(BigInteger)
+    multiply_adds: Mapped[int | None] = mapped_column(BigInteger)
+    memory_access_elements: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class EvaluationRow(Base):
@@ -61,7 +63,7 @@ class EvaluationRow(Base):
     candidate_id: Mapped[int] = mapped_column(ForeignKey("osanas_candidates.id"))
     epochs: Mapped[int]
     trial: Mapped[int | None]
-    """Optuna's trial number; None between the claim of a starting point and the making of its trial."""
+    """Optuna's trial number; None between the claim of a given network and the making of its trial."""
     status: Mapped[str] = mapped_column(String(16))
     reason_kind: Mapped[str | None] = mapped_column(String(40))
     reason: Mapped[str | None] = mapped_column(Text)
@@ -122,6 +124,7 @@ class LeaseRow(Base):
     boot_id: Mapped[str] = mapped_column(String(80))
     pid: Mapped[int]
     process_started: Mapped[float] = mapped_column(Float(53))
+    """Seconds since that boot."""
     expires_at: Mapped[float] = mapped_column(Float(53))
     """Seconds since 1970 by the database's clock."""
     reserved: Mapped[bool] = mapped_column(default=False)

@@ -75,16 +75,22 @@ def read_fashion_mnist(data_dir: Path | None) -> Source:
     Raises:
         DataError: If a file is missing or corrupt and cannot be downloaded.
     """
+    folder = fashion_mnist_folder(data_dir)
+    if folder is None:
+        root = data_dir if data_dir is not None else default_data_dir()
+        _fetched("fashion_mnist", root, lambda: _download_fashion_mnist(root))
+        folder = root / "FashionMNIST" / "raw"
+    images, labels, test_images, test_labels = (read_idx(folder / name) for name in FASHION_MNIST_FILES)
+    return Source(*_paired(images, labels, folder), *_paired(test_images, test_labels, folder))
+
+
+def fashion_mnist_folder(data_dir: Path | None) -> Path | None:
+    """The folder that holds files of Fashion-MNIST, or None if none of the places has any."""
     root = data_dir if data_dir is not None else default_data_dir()
     places = [root, root / "FashionMNIST" / "raw"]
     if data_dir is None:
         places.insert(0, DEBIAN_FASHION_MNIST)
-    folder = next((place for place in places if any((place / name).exists() for name in FASHION_MNIST_FILES)), None)
-    if folder is None:
-        _fetched("fashion_mnist", root, lambda: _download_fashion_mnist(root))
-        folder = places[-1]
-    images, labels, test_images, test_labels = (read_idx(folder / name) for name in FASHION_MNIST_FILES)
-    return Source(*_paired(images, labels, folder), *_paired(test_images, test_labels, folder))
+    return next((place for place in places if any((place / name).exists() for name in FASHION_MNIST_FILES)), None)
 
 
 def read_cifar(name: Literal["cifar10", "cifar100"], data_dir: Path | None) -> Source:

@@ -15,9 +15,9 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torchvision.datasets.folder import pil_loader
 from torchvision.transforms import functional as tv
 
 from osanas.errors import DataError
@@ -91,7 +91,7 @@ class FolderSplit:
     paths: tuple[Path, ...]
     labels: Tensor
     resolution: int
-    device: torch.device = torch.device("cpu")
+    device: torch.device
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -143,11 +143,10 @@ def read_image(path: Path, resolution: int) -> Tensor:
         DataError: If the file is missing, broken or no image.
     """
     try:
-        with Image.open(path) as image:
-            rgb = image.convert("RGB")
+        rgb = pil_loader(path)
     except FileNotFoundError:
         raise DataError(f"The image {path} does not exist any more.", "Restore it, or start a new study.") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow's decoders raise
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
         raise DataError(
             f"The image {path} cannot be read: {error}.", "Repair the file or take it out of the folder."
         ) from None
@@ -155,10 +154,14 @@ def read_image(path: Path, resolution: int) -> Tensor:
     return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
 
 
+def usable_cores() -> int:
+    """CPU cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _worker_count() -> int:
-    """One core is left to the training; more than eight readers seldom help one device."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(8, usable - 1))
+    # one core is left to the training, and more than eight readers seldom help one device
+    return max(1, min(8, usable_cores() - 1))
 
 
 def _leave_interrupts_to_the_parent(_worker: int) -> None:

@@ -1,0 +1,102 @@
+"""Choosing an energy meter, apart from the device that computes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from osanas.errors import UsageError
+from osanas.measure.clock import Clock, SystemClock
+from osanas.measure.device import device_uuid
+from osanas.measure.estimate import EstimateMeter
+from osanas.measure.meter import EnergyMeter, EnergyReading, EnergySource, EnergyWindow, Load, Unavailable
+from osanas.measure.nvml_meter import open_nvml
+from osanas.measure.rapl import POWERCAP_ROOT, open_rapl
+from osanas.validation import did_you_mean
+
+__all__ = [
+    "EnergyMeter",
+    "EnergyReading",
+    "EnergySource",
+    "EnergyWindow",
+    "Load",
+    "MeterSources",
+    "Unavailable",
+    "open_meter",
+]
+
+_CHOICES = ("auto", "measured", "nvml", "rapl", "estimated", "none")
+
+
+@dataclass(frozen=True)
+class MeterSources:
+    """Where meters come from; the defaults are this machine's.
+
+    Attributes:
+        nvml_module: A stand-in for ``pynvml``; None imports it.
+        powercap_root: Linux's powercap tree.
+    """
+
+    clock: Clock
+    nvml_module: Any | None = None
+    powercap_root: Path = POWERCAP_ROOT
+
+
+def open_meter(choice: str, device: torch.device, *, sources: MeterSources | None = None) -> EnergyMeter | Unavailable:
+    """The meter that a user chose.
+
+    Args:
+        choice: ``auto`` (the computing device's own meter, otherwise the estimate), ``measured`` (``auto`` without the
+            estimate), ``nvml`` (the computing GPU's board, or the only one), ``nvml:INDEX``, ``nvml:UUID``, ``rapl``,
+            ``estimated`` or ``none``.
+        device: The device that computes.
+        sources: Where meters come from.
+
+    Returns:
+        A meter, or for ``none`` the reason why there is none.
+
+    Raises:
+        UsageError: The choice is unknown, or the meter that was asked for is not here.
+    """
+    places = MeterSources(SystemClock()) if sources is None else sources
+    kind, _, selector = choice.partition(":")
+    if kind not in _CHOICES or (selector and kind != "nvml") or (":" in choice and not selector):
+        raise UsageError(
+            f"Unknown energy meter '{choice}'.",
+            f"Use auto, measured, nvml, nvml:INDEX, nvml:UUID, rapl, estimated or none. {did_you_mean(kind, _CHOICES)}",
+        )
+    if kind == "none":
+        return Unavailable("energy is not measured (--energy none)")
+    if kind == "estimated":
+        return _estimate(device, ())
+    if kind == "nvml":
+        return _named(choice, open_nvml(selector or device_uuid(device), places.clock, places.nvml_module))
+    if kind == "rapl":
+        return _named(choice, open_rapl(places.clock, places.powercap_root))
+    own: EnergyMeter | Unavailable
+    if device.type == "cuda":
+        own = open_nvml(device_uuid(device), places.clock, places.nvml_module)
+    else:
+        own = open_rapl(places.clock, places.powercap_root)
+    if kind == "measured" or isinstance(own, EnergyMeter):
+        return _named(choice, own)
+    return _estimate(device, (f"energy is estimated, not measured: {own.reason}",))
+
+
+def _named(choice: str, meter: EnergyMeter | Unavailable) -> EnergyMeter:
+    if isinstance(meter, Unavailable):
+        raise UsageError(f"The energy meter '{choice}' is not available: {_shortened(meter.reason)}.", meter.fix)
+    return meter
+
+
+def _shortened(reason: str) -> str:
+    return re.sub(r"\.+$", "", reason)
+
+
+def _estimate(device: torch.device, notes: tuple[str, ...]) -> EstimateMeter:
+    kind: Literal["cpu", "cuda"] = "cuda" if device.type == "cuda" else "cpu"
+    return EstimateMeter(kind, torch.get_num_threads(), notes)

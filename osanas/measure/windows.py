@@ -1,0 +1,102 @@
+"""Taking energy windows under a warm load until they agree; shared by the meters that measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from osanas.errors import EnvironmentFailure
+from osanas.measure.clock import Clock, now_s
+from osanas.measure.meter import EnergyReading, EnergySource, EnergyWindow, Load
+from osanas.measure.protocol import MeasurementProtocol
+from osanas.measure.statistics import mean_relative_half_width
+
+CHUNK_SECONDS = 0.015
+"""Work between two looks at a meter: long beside a look, short beside a meter's update period. Every chunk is waited
+for, so what is counted has finished and a GPU's queue never runs ahead."""
+
+MAX_VOID_WINDOWS = 3
+
+VOID_THROTTLED = "throttled"
+"""The one cause under which a window's joules are still true, if not typical."""
+
+
+def chunk_iterations(load: Load) -> int:
+    """Iterations of a chunk."""
+    return max(1, round(CHUNK_SECONDS / max(load.iteration_seconds, 1e-9)))
+
+
+def run_for(load: Load, seconds: float, clock: Clock) -> None:
+    """Runs the load for at least that long, in chunks."""
+    chunk = chunk_iterations(load)
+    end = now_s(clock) + seconds
+    while now_s(clock) < end:
+        load.run(chunk)
+
+
+def plausible(joules: float, seconds: float, *, idle_power_w: float | None, limit_power_w: float | None) -> str | None:
+    """Why a window's energy cannot be, or None: nothing drawn, less than idle, more than the board's limit."""
+    if joules <= 0 or seconds <= 0:
+        return "no_energy"
+    power_w = joules / seconds
+    too_low = idle_power_w is not None and power_w < 0.8 * idle_power_w
+    too_high = limit_power_w is not None and power_w > 1.1 * limit_power_w
+    return "implausible_power" if too_low or too_high else None
+
+
+def collect(take: Callable[[], EnergyWindow], protocol: MeasurementProtocol) -> list[EnergyWindow]:
+    """Windows until the interval of their mean is narrow enough, they are too many, or too many are void."""
+    windows: list[EnergyWindow] = []
+    while True:
+        windows.append(take())
+        valid = [window.joules_per_iteration for window in windows if window.voided_by is None]
+        if len(windows) - len(valid) > MAX_VOID_WINDOWS or len(valid) >= protocol.energy_max_windows:
+            return windows
+        is_enough = len(valid) >= protocol.energy_min_windows
+        if is_enough and mean_relative_half_width(valid) <= protocol.energy_interval_target:
+            return windows
+
+
+def reading(
+    windows: Sequence[EnergyWindow],
+    protocol: MeasurementProtocol,
+    *,
+    source: EnergySource,
+    method: str,
+    idle_power_w: float | None,
+    notes: tuple[str, ...] = (),
+    details: Mapping[str, Any] | None = None,
+) -> EnergyReading:
+    """The windows as one reading: all their joules over all their iterations.
+
+    Raises:
+        EnvironmentFailure: No window can be used.
+    """
+    used = [window for window in windows if window.voided_by is None]
+    flags = {flag for window in windows for flag in window.flags}
+    if len(used) < protocol.energy_min_windows:
+        flags.add("energy_unstable")
+        used = [window for window in windows if window.voided_by in {None, VOID_THROTTLED}]
+    if not used:
+        causes = ", ".join(sorted({str(window.voided_by) for window in windows}))
+        raise EnvironmentFailure(
+            f"The energy meter {source} ({method}) gave no usable reading in {len(windows)} windows: {causes}.",
+            "Check the device with 'osanas doctor' and run the same command again, or use --energy estimated.",
+        )
+    width = mean_relative_half_width([window.joules_per_iteration for window in used])
+    is_converged = "energy_unstable" not in flags and width <= protocol.energy_interval_target
+    if not is_converged:
+        flags.add("energy_not_converged")
+    joules = sum(window.joules for window in used)
+    return EnergyReading(
+        source=source,
+        method=method,
+        joules_per_iteration=joules / sum(window.iterations for window in used),
+        power_w=joules / sum(window.seconds for window in used),
+        idle_power_w=idle_power_w,
+        windows=tuple(windows),
+        converged=is_converged,
+        flags=tuple(sorted(flags)),
+        notes=notes,
+        details=dict(details or {}),
+    )

@@ -1,0 +1,99 @@
+"""Rows as plain records, and the statements that several transactions share."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from osanas.arch import Architecture
+from osanas.config import StudyConfig
+from osanas.errors import EnvironmentFailure
+from osanas.store.records import Candidate, EvaluationRecord, Lease, Status, StudyRecord
+from osanas.store.tables import CandidateRow, EvaluationRow, LeaseRow, StudyRow
+
+
+def lock_study(session: Session, study_id: int) -> None:
+    """Takes the write lock of a study: SQLite locks the file, others the row."""
+    session.execute(sa.update(StudyRow).where(StudyRow.id == study_id).values(revision=StudyRow.revision + 1))
+
+
+def row_count(result: sa.Result[Any]) -> int:
+    """How many rows an update has matched."""
+    return cast("sa.CursorResult[Any]", result).rowcount
+
+
+def update_lease(session: Session, lease: Lease, *, trial: int | None, reserved: bool) -> None:
+    """Notes the trial that a worker holds, and whether it has a place in the study's total.
+
+    Raises:
+        EnvironmentFailure: The lease is gone: it expired, and another worker cleared it away.
+    """
+    statement = sa.update(LeaseRow).where(LeaseRow.id == lease.id).values(trial=trial, reserved=reserved)
+    if row_count(session.execute(statement)) == 0:
+        raise lease_lost()
+
+
+def lease_lost() -> EnvironmentFailure:
+    """The error of a worker whose lease is gone."""
+    return EnvironmentFailure(
+        "This worker was cut off from the database for longer than its lease.",
+        "Run the same command again; a trial that it held goes on with another worker.",
+    )
+
+
+def study_record(row: StudyRow) -> StudyRecord:
+    """A study's row as a plain record."""
+    known = {key: value for key, value in row.config.items() if key in StudyConfig.model_fields}
+    config = StudyConfig.model_validate(known)  # another version of osanas may have had more options
+    return StudyRecord(row.id, row.name, dict(row.identity), config, dict(row.device), row.created_at)
+
+
+def _costs(row: EvaluationRow, candidate: CandidateRow) -> dict[str, float | None]:
+    return {
+        "latency_ms": row.latency_ms,
+        "energy_mj": row.energy_mj,
+        "parameters": candidate.parameters,
+        "multiply_adds": candidate.multiply_adds,
+    }
+
+
+def evaluation_record(row: EvaluationRow, candidate: CandidateRow) -> EvaluationRecord:
+    """A row and its candidate as a plain record."""
+    return EvaluationRecord(
+        id=row.id,
+        digest=candidate.digest,
+        epochs=row.epochs,
+        trial=row.trial,
+        status=cast("Literal['running', 'complete', 'infeasible', 'failed']", row.status),
+        reason_kind=row.reason_kind,
+        reason=row.reason,
+        accuracy=row.accuracy,
+        costs=_costs(row, candidate),
+        architecture=Architecture.from_dict(candidate.architecture),
+    )
+
+
+def candidate_record(row: EvaluationRow, candidate: CandidateRow, trial: int) -> Candidate:
+    """What a trial shows of an evaluation: its own, or the one that it repeats."""
+    status, reason = cast("Status", row.status), row.reason
+    if trial != row.trial:
+        status = "waiting" if row.status == "running" else "duplicate"
+        reason = "a network that another worker begins" if row.trial is None else f"the network of trial {row.trial}"
+    return Candidate(
+        trial=trial,
+        digest=candidate.digest,
+        status=status,
+        epochs=row.epochs,
+        accuracy=row.accuracy,
+        latency_ms=row.latency_ms,
+        energy_mj=row.energy_mj,
+        energy_source=row.energy_source,
+        parameters=candidate.parameters,
+        multiply_adds=candidate.multiply_adds,
+        memory_access_elements=candidate.memory_access_elements,
+        reason=reason,
+        training_seconds=row.training_seconds,
+        architecture=Architecture.from_dict(candidate.architecture),
+    )

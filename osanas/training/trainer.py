@@ -1,0 +1,269 @@
+"""Trains one model with Lightning, silently, resumably and without touching the process around it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
+from torch import nn
+
+from osanas.errors import CandidateError, EnvironmentFailure, UsageError
+from osanas.tasks.data import ClassificationData
+from osanas.training.batches import TrainingBatches, ValidationBatches
+from osanas.training.checkpoint import TrainingState, read_checkpoint, write_checkpoint
+from osanas.training.module import TrainingModule
+from osanas.training.recipe import Recipe
+from osanas.training.records import EpochRecord, TrainingResult
+
+_LIGHTNING_LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
+_LIGHTNING_MODULES = r"(pytorch_lightning|lightning_fabric|lightning_utilities|torchmetrics|torch)(\.|$)"
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+
+
+def train(
+    model: nn.Module,
+    data: ClassificationData,
+    recipe: Recipe,
+    *,
+    epochs: int,
+    seed: int,
+    device: torch.device,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> TrainingResult:
+    """Trains a model on the training images and judges it by the validation images.
+
+    On a CPU the result is a function of the arguments. The model ends on ``device`` with the averaged weights, in
+    evaluation mode. Its initial weights are the caller's; they do not matter where a checkpoint is resumed.
+
+    Args:
+        model: Takes normalised images ``[N, C, H, W]``, gives logits ``[N, num_classes]``.
+        data: The data set; its test part is not read.
+        recipe: How to train.
+        epochs: Epochs in total, those that a checkpoint holds included.
+        seed: Seed of order, augmentation and dropout.
+        device: Where to train.
+        checkpoint: Where the state is kept after each epoch. If the file is there, training goes on from it as if it
+            had never stopped; if it is corrupt or of another training, training starts over and a note says so.
+        on_epoch: Called after each epoch trained here, before its checkpoint is written.
+        should_stop: Asked at every step and after every epoch.
+
+    Raises:
+        TrainingStopped: ``should_stop`` said so; the checkpoint holds the epochs finished.
+        CandidateError: The loss is no finite number (``diverged``), or memory ran out (``out_of_memory``).
+        EnvironmentFailure: The device failed, or the checkpoint cannot be written.
+        DataError: An image cannot be read.
+        UsageError: The checkpoint holds more epochs than asked for.
+        KeyboardInterrupt: Ctrl-C, as everywhere.
+    """
+    if epochs < 1:
+        raise UsageError(f"Training for {epochs} epochs was asked for.", "Give at least 1.")
+    training = _Training(model, data, recipe, seed=seed, device=device, checkpoint=checkpoint, on_epoch=on_epoch)
+    with _device_errors(), torch.random.fork_rng(_cuda_devices(device)):
+        training.run(epochs, should_stop or _never)
+    curve = tuple(training.curve)
+    return TrainingResult(
+        accuracy=curve[-1].val_accuracy,
+        curve=curve,
+        seconds=math.fsum(record.seconds for record in curve),
+        notes=training.notes,
+    )
+
+
+class _Training:
+    """One call of ``train``."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: ClassificationData,
+        recipe: Recipe,
+        *,
+        seed: int,
+        device: torch.device,
+        checkpoint: Path | None,
+        on_epoch: Callable[[EpochRecord], None] | None,
+    ) -> None:
+        self._model = model
+        self._data = data
+        self._recipe = recipe
+        self._seed = seed
+        self._device = device
+        self._checkpoint = checkpoint
+        self._on_epoch = on_epoch
+        self._identity = {"recipe": recipe.model_dump(mode="json"), "seed": seed, "data": data.describe()}
+        self.curve: list[EpochRecord] = []
+        self.notes: tuple[str, ...] = ()
+
+    def run(self, epochs: int, should_stop: Callable[[], bool]) -> None:
+        self._model.to(self._device).to(memory_format=torch.channels_last).train()
+        state = self._stored_state(epochs)
+        self.curve = [] if state is None else list(state.curve)
+        first_epoch = len(self.curve)
+        batches = TrainingBatches(
+            self._data,
+            self._recipe,
+            seed=self._seed,
+            device=self._device,
+            current_epoch=lambda: module.epoch_index(),
+        )
+        module = TrainingModule(
+            self._model,
+            self._recipe,
+            num_classes=self._data.num_classes,
+            seed=self._seed,
+            steps_per_epoch=len(batches),
+            first_epoch=first_epoch,
+            loss_scaling={} if state is None else state.loss_scaling,
+            on_epoch_end=lambda record: self._finish_epoch(module, record),
+            should_stop=should_stop,
+        )
+        if state is not None:
+            self._model.load_state_dict(state.model)
+            module.average.load_state_dict(state.average)
+            module.optimizer.load_state_dict(state.optimizer)
+        if first_epoch < epochs:
+            # twice the batch, since nothing is kept for a backward pass
+            validation = ValidationBatches(self._data, batch_size=2 * self._recipe.batch_size, device=self._device)
+            _fit(_quiet_trainer(epochs - first_epoch, self._recipe, self._device), module, batches, validation)
+        self._model.to(self._device)  # Lightning moves it to the CPU when done
+        self._model.load_state_dict(module.average.state_dict(), strict=False)
+        self._model.eval()
+
+    def _stored_state(self, epochs: int) -> TrainingState | None:
+        if self._checkpoint is None:
+            return None
+        state, note = read_checkpoint(self._checkpoint, self._identity, self._device)
+        if note is not None:
+            self.notes = (note,)
+        if state is not None and len(state.curve) > epochs:
+            raise UsageError(
+                f"The checkpoint {self._checkpoint} holds {len(state.curve)} epochs, more than the {epochs} asked for.",
+                f"Ask for at least {len(state.curve)} epochs, or name another checkpoint.",
+            )
+        return state
+
+    def _finish_epoch(self, module: TrainingModule, record: EpochRecord) -> None:
+        self.curve.append(record)
+        if self._on_epoch is not None:
+            self._on_epoch(record)
+        if self._checkpoint is None:
+            return
+        state = TrainingState(
+            identity=self._identity,
+            model=dict(self._model.state_dict()),
+            average=module.average.state_dict(),
+            optimizer=module.optimizer.state_dict(),
+            loss_scaling=dict(module.trainer.precision_plugin.state_dict()),
+            curve=tuple(self.curve),
+        )
+        write_checkpoint(self._checkpoint, state)
+
+
+def _fit(trainer: pl.Trainer, module: TrainingModule, batches: TrainingBatches, validation: ValidationBatches) -> None:
+    """Runs Lightning without its chatter, and with Ctrl-C as it is everywhere else."""
+    with _silent(), _interrupts_kept():
+        try:
+            trainer.fit(module, train_dataloaders=batches, val_dataloaders=validation)
+        except SystemExit as stop:  # what Lightning makes of a KeyboardInterrupt
+            if isinstance(stop.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
+
+
+def _quiet_trainer(epochs: int, recipe: Recipe, device: torch.device) -> pl.Trainer:
+    """A Lightning trainer that writes and prints nothing."""
+    on_gpu = device.type == "cuda"
+    with _silent():
+        return pl.Trainer(
+            accelerator=device.type,
+            devices=[_index(device)] if on_gpu else 1,
+            precision=_precision(device) if on_gpu and recipe.mixed_precision else "32-true",
+            plugins=[LightningEnvironment()],  # a cluster's variables around a search concern the search
+            max_epochs=epochs,
+            gradient_clip_val=recipe.gradient_clip_norm,
+            benchmark=True if on_gpu else None,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            inference_mode=False,  # weights are exchanged during validation
+            use_distributed_sampler=False,
+        )
+
+
+def _precision(device: torch.device) -> Literal["bf16-mixed", "16-mixed"]:
+    with torch.cuda.device(device):
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+
+
+def _index(device: torch.device) -> int:
+    return torch.cuda.current_device() if device.index is None else device.index
+
+
+def _cuda_devices(device: torch.device) -> list[int]:
+    return [_index(device)] if device.type == "cuda" else []
+
+
+def _never() -> bool:
+    return False
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keeps Lightning's hints from the terminal: nothing a user of this package could act on."""
+    loggers = [logging.getLogger(name) for name in _LIGHTNING_LOGGERS]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=_LIGHTNING_MODULES)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _interrupts_kept() -> Iterator[None]:
+    """Restores the handling of SIGINT and cuDNN's autotuning flag, both of which Lightning leaves changed."""
+    handler = signal.getsignal(signal.SIGINT)
+    benchmark = torch.backends.cudnn.benchmark
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = benchmark
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
+
+
+@contextlib.contextmanager
+def _device_errors() -> Iterator[None]:
+    """Tells what a candidate did wrong (too large) from what the device did (failed)."""
+    try:
+        yield
+    except MemoryError:
+        raise CandidateError("out_of_memory", "Memory ran out during training.") from None
+    except RuntimeError as error:
+        summary = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
+            raise CandidateError("out_of_memory", f"Memory ran out during training: {summary}") from None
+        if "CUDA error" in str(error):
+            raise EnvironmentFailure(
+                f"The GPU failed during training: {summary}",
+                "Look at it with nvidia-smi, then run the same command again; it continues where it stopped.",
+            ) from error
+        raise

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from osanas.costs import count_costs
+from osanas.measure.device import identify
+from osanas.measure.energy import MeterSources, open_meter
+from osanas.measure.estimate import EstimateMeter
+from osanas.measure.exclusive import exclusive
+from osanas.measure.measurement import Measurement, key_digest, measure, measurement_key, peak_memory_bytes
+from osanas.measure.meter import EnergyMeter, EnergyReading, Load, Unavailable
+from osanas.measure.protocol import MeasurementProtocol
+from tests.measure.simulation import FakeNvml, SimulatedClock
+
+CPU = torch.device("cpu")
+SHAPE = (1, 8, 8)
+SEARCH = MeasurementProtocol.for_search()
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+
+
+@pytest.fixture(scope="module")
+def estimated(model: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Measurement:
+    folder = tmp_path_factory.mktemp("locks")
+    return measure(model, SHAPE, CPU, SEARCH, EstimateMeter("cpu", 1, ("no meter",)), lock_folder=folder)
+
+
+def test_an_estimate_is_labelled_and_needs_no_costs_from_the_caller(estimated: Measurement, model: nn.Module) -> None:
+    assert (estimated.energy_source, estimated.energy_method) == ("estimated", "analytic")
+    costs = count_costs(model, SHAPE)
+    dynamic_mj = (costs.multiply_adds * 4.6 + costs.memory_access_elements * 4 * 162.5) * 1e-9
+    assert estimated.energy_mj == pytest.approx(dynamic_mj + 41 / 18 * estimated.latency_ms)
+    assert "no meter" in estimated.notes
+    assert estimated.energy_details["coefficients"]["static_power_w"] == pytest.approx(41 / 18)
+
+
+def test_a_measurement_survives_json(estimated: Measurement) -> None:
+    document = json.loads(json.dumps(estimated.to_dict()))
+    assert Measurement.from_dict(document) == estimated
+    assert document["latency_interval_ms"][0] <= document["latency_ms"] <= document["latency_interval_ms"][1]
+    assert len(document["blocks_ms"]) >= 6
+
+
+class _PerBatch(EnergyMeter):
+    source = "nvml"
+
+    def __init__(self, joules: float | None) -> None:
+        self._joules = joules
+        self.seen: list[Load] = []
+
+    @property
+    def method(self) -> str:
+        return "counter"
+
+    def describe(self) -> dict[str, object]:
+        return {"source": self.source}
+
+    def measure(self, load: Load, protocol: MeasurementProtocol) -> EnergyReading:
+        load.run(2)
+        self.seen.append(load)
+        notes = () if self._joules else ("no reading today",)
+        return EnergyReading("nvml", "counter", self._joules, None, None, converged=False, flags=("a",), notes=notes)
+
+
+def test_energy_is_per_image(model: nn.Module, tmp_path: Path) -> None:
+    meter = _PerBatch(0.008)
+    protocol = MeasurementProtocol.for_search(batch_size=4)
+    found = measure(model, SHAPE, CPU, protocol, meter, lock_folder=tmp_path)
+    assert found.energy_mj == pytest.approx(2.0)
+    assert not found.converged
+    assert "a" in found.flags
+    assert meter.seen[0].iteration_seconds == pytest.approx(found.latency_ms / 1e3)
+    assert meter.seen[0].costs is None
+
+
+def test_no_reading_is_none_with_its_reason_and_no_source(model: nn.Module, tmp_path: Path) -> None:
+    found = measure(model, SHAPE, CPU, SEARCH, _PerBatch(None), lock_folder=tmp_path)
+    assert (found.energy_mj, found.energy_source, found.energy_method) == (None, None, None)
+    assert "no reading today" in found.notes
+    found = measure(model, SHAPE, CPU, SEARCH, Unavailable("switched off"), lock_folder=tmp_path)
+    assert found.energy_mj is None
+    assert found.notes == ("switched off",)
+    assert measure(model, SHAPE, CPU, SEARCH, None, lock_folder=tmp_path).notes == ()
+
+
+def test_the_device_is_held_while_it_is_measured(model: nn.Module, tmp_path: Path) -> None:
+    tried: list[str] = []
+
+    class Curious(_PerBatch):
+        @property
+        def lock_name(self) -> str | None:
+            return "GPU-1"
+
+        def measure(self, load: Load, protocol: MeasurementProtocol) -> EnergyReading:
+            tried.extend(sorted(path.name for path in tmp_path.iterdir()))
+            return super().measure(load, protocol)
+
+    measure(model, SHAPE, CPU, SEARCH, Curious(0.1), lock_folder=tmp_path)
+    assert tried == ["GPU-1.lock", "cpu.lock"]
+    with exclusive(["cpu", "GPU-1"], timeout_s=0.5, folder=tmp_path):
+        pass
+
+
+def test_cpu_work_can_be_metered_by_a_board(model: nn.Module, tmp_path: Path) -> None:
+    clock = SimulatedClock()
+    nvml = FakeNvml(clock)
+    meter = open_meter("nvml:0", CPU, sources=MeterSources(clock, nvml))
+    assert isinstance(meter, EnergyMeter)
+    reading = meter.measure(clock.load(0.002), SEARCH)
+    assert reading.joules_per_iteration == pytest.approx(0.2, rel=0.02)
+
+
+def test_keys_tell_apart_what_may_not_be_compared() -> None:
+    identity = identify(CPU)
+    estimate = EstimateMeter("cpu", 1)
+
+    def digest(
+        protocol: MeasurementProtocol = SEARCH,
+        shape: tuple[int, int, int] = SHAPE,
+        meter: EnergyMeter | Unavailable | None = estimate,
+        name: str = identity.name,
+    ) -> str:
+        return key_digest(measurement_key(replace(identity, name=name), protocol, shape, meter))
+
+    assert digest() == digest()
+    assert digest().startswith("m1:")
+    others = [
+        digest(protocol=MeasurementProtocol()),
+        digest(protocol=MeasurementProtocol.for_search(batch_size=2)),
+        digest(protocol=MeasurementProtocol.for_search(precision="bf16")),
+        digest(protocol=MeasurementProtocol.for_search(threads=5)),
+        digest(shape=(3, 8, 8)),
+        digest(meter=Unavailable("off")),
+        digest(meter=_PerBatch(1.0)),
+        digest(name="another CPU"),
+    ]
+    assert len({digest(), *others}) == 1 + len(others)
+    assert digest(meter=None) == digest(meter=Unavailable("off"))
+
+
+def test_the_key_is_json_and_its_threads_are_those_that_compute() -> None:
+    key = measurement_key(identify(CPU), MeasurementProtocol(threads=3), SHAPE, None)
+    assert json.loads(json.dumps(key)) == key
+    assert key["device"]["threads"] == 3
+    assert key["protocol"]["version"] == 1
+    assert list(reversed(key)) != list(key)
+    assert key_digest(key) == key_digest({name: key[name] for name in reversed(key)})
+
+
+def test_peak_memory_on_a_cpu_is_parameters_and_activations(model: nn.Module) -> None:
+    costs = count_costs(model, SHAPE)
+    expected = costs.parameters * 4 + costs.peak_activation_bytes
+    assert peak_memory_bytes(model, SHAPE, CPU) == expected
+    assert peak_memory_bytes(model, SHAPE, CPU, MeasurementProtocol(precision="bf16"), costs=costs) == expected // 2
+    assert peak_memory_bytes(model, SHAPE, CPU, MeasurementProtocol(batch_size=3)) == (
+        costs.parameters * 4 + 3 * costs.peak_activation_bytes
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_peak_memory_on_a_gpu_is_at_least_the_parameters() -> None:
+    """Proves that the allocator's peak covers the weights and grows with the batch."""
+    device = torch.device("cuda", 0)
+    model = nn.Conv2d(64, 64, 3)
+    one = peak_memory_bytes(model, (64, 64, 64), device)
+    assert one >= sum(parameter.numel() for parameter in model.parameters()) * 4
+    assert peak_memory_bytes(model, (64, 64, 64), device, MeasurementProtocol(batch_size=8)) > one

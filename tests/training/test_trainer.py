@@ -1,0 +1,417 @@
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from osanas.errors import CandidateError, DataError, EnvironmentFailure, TrainingStopped, UsageError
+from osanas.models.build import build
+from osanas.tasks.data import load
+from osanas.training.module import build_optimizer
+from osanas.training.recipe import Recipe
+from osanas.training.records import EpochRecord, TrainingResult
+from osanas.training.trainer import train
+from tests.training.helpers import SmallNet, small_data
+
+CPU = torch.device("cpu")
+RECIPE = Recipe(batch_size=30, learning_rate=0.1)
+
+
+def run(
+    epochs: int, checkpoint: Path | None = None, *, seed: int = 0, model: nn.Module | None = None
+) -> tuple[TrainingResult, dict[str, torch.Tensor]]:
+    net = model or SmallNet()
+    result = train(net, small_data(), RECIPE, epochs=epochs, seed=seed, device=CPU, checkpoint=checkpoint)
+    return result, net.state_dict()
+
+
+def without_seconds(result: TrainingResult) -> list[EpochRecord]:
+    return [replace(record, seconds=0.0) for record in result.curve]
+
+
+def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+def assert_same_checkpoint(first: Path, second: Path) -> None:
+    one, other = (torch.load(path, weights_only=True) for path in (first, second))
+    assert_same(one["model"], other["model"])
+    assert_same(one["average"], other["average"])
+    for key, values in one["optimizer"]["state"].items():
+        assert torch.equal(values["momentum_buffer"], other["optimizer"]["state"][key]["momentum_buffer"])
+
+
+def test_it_learns() -> None:
+    result, _ = run(8)
+    assert result.accuracy > 0.9
+    assert result.accuracy == result.curve[-1].val_accuracy
+    assert [record.epoch for record in result.curve] == list(range(1, 9))
+    assert result.curve[-1].train_loss < result.curve[0].train_loss
+    assert result.seconds == pytest.approx(sum(record.seconds for record in result.curve))
+    assert all(record.seconds > 0 for record in result.curve)
+    assert result.notes == ()
+
+
+def test_an_osa_network_learns_the_digits() -> None:
+    data = load("digits", train_samples=300)
+    architecture = {
+        "stem": {"channels": [8, 8, 8], "downsample": "pool"},
+        "stages": [
+            {"conv_channels": 8, "out_channels": 16 * width, "layers": 2, "modules": 1} for width in (1, 1, 2, 2)
+        ],
+        "conv": "dense",
+        "attention": "ese",
+        "identity": False,
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build(architecture, num_classes=10, in_channels=1, stem_reduction=1)
+    result = train(model, data, Recipe(batch_size=16), epochs=3, seed=0, device=CPU)
+    assert result.accuracy > 0.3
+    assert not model.training
+
+
+def test_the_model_ends_with_the_averaged_weights(tmp_path: Path) -> None:
+    _, weights = run(2, tmp_path / "a")
+    stored = torch.load(tmp_path / "a", weights_only=True)
+    for name, tensor in stored["average"].items():
+        assert torch.equal(weights[name], tensor)
+    assert not torch.equal(weights["fc.weight"], stored["model"]["fc.weight"])
+    assert not torch.equal(weights["features.1.running_mean"], stored["model"]["features.1.running_mean"])
+
+
+def test_the_accuracy_is_that_of_the_model_left() -> None:
+    model = SmallNet()
+    data = small_data()
+    result = train(model, data, RECIPE, epochs=2, seed=0, device=CPU)
+    with torch.no_grad():
+        logits = model(data.normalise(data.val.images))  # type: ignore[attr-defined]
+    correct = (logits.argmax(1) == data.val.labels).float().mean()
+    assert result.accuracy == pytest.approx(float(correct))
+    expected = nn.functional.cross_entropy(logits, data.val.labels)
+    assert result.curve[-1].val_loss == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_a_seed_is_a_result() -> None:
+    (first, weights), (second, other_weights) = run(2), run(2)
+    assert without_seconds(first) == without_seconds(second)
+    assert_same(weights, other_weights)
+    assert without_seconds(run(2, seed=1)[0]) != without_seconds(first)
+
+
+def test_randomness_around_it_neither_matters_nor_changes() -> None:
+    _, weights = run(1)
+    torch.manual_seed(77)
+    before = torch.get_rng_state()
+    _, other_weights = run(1)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert_same(weights, other_weights)
+
+
+@pytest.mark.parametrize("interrupted_at", [1, 2, 3])
+def test_resuming_after_any_epoch_is_exact(tmp_path: Path, interrupted_at: int) -> None:
+    straight, weights = run(4, tmp_path / "straight")
+    run(interrupted_at, tmp_path / "resumed")
+    resumed, resumed_weights = run(4, tmp_path / "resumed", model=SmallNet(seed=9))
+    assert without_seconds(resumed) == without_seconds(straight)
+    assert resumed.notes == ()
+    assert_same(resumed_weights, weights)
+    assert_same_checkpoint(tmp_path / "resumed", tmp_path / "straight")
+
+
+def test_three_rungs_are_one_training(tmp_path: Path) -> None:
+    straight, weights = run(9)
+    for epochs in (1, 3):
+        assert len(run(epochs, tmp_path / "a")[0].curve) == epochs
+    climbed, climbed_weights = run(9, tmp_path / "a")
+    assert without_seconds(climbed) == without_seconds(straight)
+    assert_same(climbed_weights, weights)
+
+
+@pytest.mark.parametrize("stop_at_step", [0, 4, 5, 12, 19])
+def test_stopped_within_an_epoch_and_resumed(tmp_path: Path, stop_at_step: int) -> None:
+    straight, weights = run(4)
+    asked = 0
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > stop_at_step
+
+    with pytest.raises(TrainingStopped, match="Training was stopped"):
+        train(
+            SmallNet(),
+            small_data(),
+            RECIPE,
+            epochs=4,
+            seed=0,
+            device=CPU,
+            checkpoint=tmp_path / "a",
+            should_stop=should_stop,
+        )
+    assert (tmp_path / "a").exists() == (stop_at_step >= 5)
+    resumed, resumed_weights = run(4, tmp_path / "a")
+    assert without_seconds(resumed) == without_seconds(straight)
+    assert_same(resumed_weights, weights)
+
+
+def test_a_finished_checkpoint_is_not_trained_again(tmp_path: Path) -> None:
+    first, weights = run(2, tmp_path / "a")
+    seen: list[EpochRecord] = []
+    model = SmallNet(seed=5)
+    again = train(
+        model, small_data(), RECIPE, epochs=2, seed=0, device=CPU, checkpoint=tmp_path / "a", on_epoch=seen.append
+    )
+    assert again == first
+    assert seen == []
+    assert_same(model.state_dict(), weights)
+    with pytest.raises(UsageError, match=r"holds 2 epochs, more than the 1 asked for\. Ask for at least 2 epochs"):
+        run(1, tmp_path / "a")
+
+
+def test_a_corrupt_checkpoint_starts_over_and_says_so(tmp_path: Path) -> None:
+    straight, weights = run(2)
+    (tmp_path / "a").write_bytes(b"garbage")
+    result, other_weights = run(2, tmp_path / "a")
+    assert result.notes == (f"The checkpoint {tmp_path / 'a'} was corrupt, so training started over.",)
+    assert without_seconds(result) == without_seconds(straight)
+    assert_same(other_weights, weights)
+
+
+def test_a_checkpoint_of_another_seed_starts_over(tmp_path: Path) -> None:
+    run(1, tmp_path / "a", seed=1)
+    result, _ = run(1, tmp_path / "a")
+    assert "was of another training" in result.notes[0]
+    assert without_seconds(result) == without_seconds(run(1)[0])
+
+
+def test_epochs_are_reported_before_they_are_stored(tmp_path: Path) -> None:
+    seen: list[EpochRecord] = []
+
+    def lost(record: EpochRecord) -> None:
+        seen.append(record)
+        if record.epoch == 2:
+            raise DataError("the database is away")
+
+    with pytest.raises(DataError, match="the database is away"):
+        train(
+            SmallNet(),
+            small_data(),
+            RECIPE,
+            epochs=3,
+            seed=0,
+            device=CPU,
+            checkpoint=tmp_path / "a",
+            on_epoch=lost,
+        )
+    assert [record.epoch for record in seen] == [1, 2]
+    assert len(torch.load(tmp_path / "a", weights_only=True)["curve"]) == 1
+    result = train(
+        SmallNet(),
+        small_data(),
+        RECIPE,
+        epochs=3,
+        seed=0,
+        device=CPU,
+        checkpoint=tmp_path / "a",
+        on_epoch=seen.append,
+    )
+    assert [record.epoch for record in seen] == [1, 2, 2, 3]
+    assert [record.epoch for record in result.curve] == [1, 2, 3]
+
+
+class Exploding(SmallNet):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * (float("inf") if self.training else 1.0)
+
+
+class ExplodingInValidation(SmallNet):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * (1.0 if self.training else float("nan"))
+
+
+@pytest.mark.parametrize(("model", "which"), [(Exploding, "training"), (ExplodingInValidation, "validation")])
+def test_a_loss_that_is_no_number(model: type[SmallNet], which: str, tmp_path: Path) -> None:
+    with pytest.raises(CandidateError, match=rf"The {which} loss became nan in epoch 1\.") as caught:
+        run(2, tmp_path / "a", model=model())
+    assert caught.value.kind == "diverged"
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_is_the_candidates(error: Exception) -> None:
+    class Large(SmallNet):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise error
+
+    with pytest.raises(CandidateError, match="Memory ran out during training") as caught:
+        run(1, model=Large())
+    assert caught.value.kind == "out_of_memory"
+
+
+def test_a_lost_device_is_not_the_candidates() -> None:
+    class Lost(SmallNet):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be")
+
+    with pytest.raises(EnvironmentFailure) as caught:
+        run(1, model=Lost())
+    assert caught.value.problem == "The GPU failed during training: CUDA error: device-side assert triggered"
+    assert "run the same command again" in caught.value.fix
+
+
+def test_a_mistake_stays_visible() -> None:
+    class Wrong(SmallNet):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        run(1, model=Wrong())
+
+
+def test_at_least_one_epoch() -> None:
+    with pytest.raises(UsageError, match="Training for 0 epochs"):
+        run(0)
+
+
+def test_a_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(EnvironmentFailure, match="cannot be written"):
+        run(1, tmp_path / "file" / "a")
+
+
+def test_weight_decay_spares_norms_and_biases() -> None:
+    model = SmallNet()
+    decayed, spared = build_optimizer(model, Recipe(weight_decay=0.25)).param_groups
+    assert {id(p) for p in decayed["params"]} == {id(model.features[0].weight), id(model.fc.weight)}
+    assert len(spared["params"]) == 3
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.25, 0.0)
+    assert decayed["nesterov"]
+
+
+def test_nothing_is_printed_or_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero")]
+    levels = [logger.level for logger in loggers]
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        filters = list(warnings.filters)
+        run(2, tmp_path / "a")
+        assert warnings.filters == filters
+    assert [str(warning.message) for warning in caught] == []
+    assert tuple(capfd.readouterr()) == ("", "")
+    assert [logger.level for logger in loggers] == levels
+    assert {number: signal.getsignal(number) for number in signal.valid_signals()} == handlers
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+
+
+def test_signals_are_the_callers_during_training() -> None:
+    received = []
+
+    def handler(number: int, frame: object) -> None:
+        received.append(number)
+
+    class Signalling(SmallNet):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return super().forward(x)
+
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        result, _ = run(1, model=Signalling())
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert len(received) >= 5
+    assert len(result.curve) == 1
+
+
+@pytest.mark.parametrize("at", ["training", "validation", "epoch"])
+def test_ctrl_c_is_a_keyboard_interrupt(at: str, tmp_path: Path) -> None:
+    class Interrupted(SmallNet):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if at == ("training" if self.training else "validation"):
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().forward(x)
+
+    def on_epoch(record: EpochRecord) -> None:
+        if at == "epoch":
+            raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            Interrupted(),
+            small_data(),
+            RECIPE,
+            epochs=2,
+            seed=0,
+            device=CPU,
+            checkpoint=tmp_path / "a",
+            on_epoch=on_epoch,
+        )
+    assert signal.getsignal(signal.SIGINT) is handler
+    resumed, weights = run(2, tmp_path / "a")
+    straight, straight_weights = run(2)
+    assert without_seconds(resumed) == without_seconds(straight)
+    assert_same(weights, straight_weights)
+
+
+def test_a_real_exit_is_not_mistaken_for_one() -> None:
+    def leave(record: EpochRecord) -> None:
+        raise SystemExit(4)
+
+    with pytest.raises(SystemExit) as caught:
+        train(SmallNet(), small_data(), RECIPE, epochs=1, seed=0, device=CPU, on_epoch=leave)
+    assert caught.value.code == 4
+
+
+def test_in_another_thread() -> None:
+    results: list[TrainingResult] = []
+    thread = threading.Thread(target=lambda: results.append(run(1)[0]))
+    thread.start()
+    thread.join()
+    assert without_seconds(results[0]) == without_seconds(run(1)[0])
+
+
+def test_a_clusters_variables_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "SLURM_NTASKS": "4",
+        "SLURM_JOB_NAME": "search",
+        "SLURM_JOB_ID": "7",
+        "SLURM_NNODES": "2",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert len(run(1)[0].curve) == 1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu(tmp_path: Path) -> None:
+    device = torch.device("cuda")
+    model = SmallNet()
+    train(model, small_data(), RECIPE, epochs=2, seed=0, device=device, checkpoint=tmp_path / "a")
+    result = train(model, small_data(), RECIPE, epochs=8, seed=0, device=device, checkpoint=tmp_path / "a")
+    assert result.accuracy > 0.9
+    assert next(model.parameters()).device.type == "cuda"
