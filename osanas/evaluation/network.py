@@ -11,7 +11,7 @@ import torch
 
 from osanas.arch import Architecture
 from osanas.config import StudyConfig
-from osanas.costs import count_costs
+from osanas.costs import Costs, count_costs
 from osanas.errors import CandidateError, EnvironmentFailure
 from osanas.evaluation.evaluator import CandidateCosts, Trained
 from osanas.measure.device import DeviceIdentity, identify, resolve_device
@@ -74,7 +74,7 @@ class NetworkEvaluator:
         """Costs of the network: stored ones if it was measured under the same key before."""
         model = self._build(architecture)
         costs = count_costs(model, self._input_shape)
-        result = self._stored_or_measured(architecture, model)
+        result = self._stored_or_measured(architecture, model, costs)
         if self.meter is not None and result.energy_mj is None:
             raise EnvironmentFailure(
                 f"The energy meter ({self.meter.source}) gave no reading: {'; '.join(result.notes) or 'no reason given'}.",
@@ -132,7 +132,7 @@ class NetworkEvaluator:
                 "build", f"The network cannot be built: {' '.join(str(error).split())[:300]}"
             ) from error
 
-    def _stored_or_measured(self, architecture: Architecture, model: Classifier) -> Measurement:
+    def _stored_or_measured(self, architecture: Architecture, model: Classifier, costs: Costs) -> Measurement:
         key = measurement_key(self.device_identity, self.protocol, self._input_shape, self.meter)
         key |= {"num_classes": self.data.num_classes, "stem_reduction": self.stem_reduction}
         digest = key_digest(key)
@@ -140,7 +140,7 @@ class NetworkEvaluator:
             stored = self.store.measurement(digest, architecture.digest)
             if stored is not None:
                 return Measurement.from_dict(stored)
-        result = measure(model, self._input_shape, self.torch_device, self.protocol, self.meter)
+        result = measure(model, self._input_shape, self.torch_device, self.protocol, self.meter, costs=costs)
         if self.store is not None:
             self.store.save_measurement(digest, key, architecture.digest, result.to_dict())
         return result

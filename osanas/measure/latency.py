@@ -25,6 +25,9 @@ from osanas.measure.workload import Workload, open_workload
 
 StoppedBy = Literal["interval", "plateau", "cap"]
 
+_PATIENCE = 3
+"""How many times the cap may pass while almost every block is disturbed."""
+
 _PLATEAU = 0.95
 """Twice the blocks narrow an interval to 0.71 of its width; where they leave more than this, more will not help."""
 
@@ -36,17 +39,20 @@ class Latency:
     Attributes:
         median_ms: Median of the blocks.
         interval_ms: Its 95 % confidence interval, by order statistics.
-        blocks_ms: Milliseconds per iteration of every block, in order; none is dropped.
-        iterations: Iterations of all blocks.
+        blocks_ms: Milliseconds per iteration of the blocks that count, in order.
+        disturbed_blocks_ms: The blocks that do not count, because the processor was taken away meanwhile.
+        iterations: Iterations of the blocks that count.
         converged: Whether the interval is as narrow as the protocol asks.
-        flags: ``noisy`` or ``very_noisy`` (interquartile range above 10 or 25 % of the median), ``warmup_unstable``,
-            ``contended`` (the processor was taken away by other work or by the hypervisor).
+        flags: ``unstable`` (nearly every block was disturbed, so all of them count), ``noisy`` or ``very_noisy``
+            (interquartile range above 10 or 25 % of the median), ``warmup_unstable``, ``contended`` (other work or the
+            hypervisor kept the processors busy).
         conditions: What the machine did meanwhile, as JSON.
     """
 
     median_ms: float
     interval_ms: tuple[float, float]
     blocks_ms: tuple[float, ...]
+    disturbed_blocks_ms: tuple[float, ...]
     iterations: int
     converged: bool
     stopped_by: StoppedBy
@@ -87,20 +93,32 @@ def time_workload(workload: Workload, protocol: MeasurementProtocol, *, clock: C
     per_block, is_stable = _warm_up(workload, protocol, clock)
     watch = _Conditions(clock)
     blocks: list[float] = []
+    disturbed: list[float] = []
     start = now_s(clock)
-    reason = None
+    reason, is_unstable = None, False
     while reason is None:
-        blocks.append(workload.block_ms(per_block, clock))
-        reason = stop_reason(blocks, now_s(clock) - start, protocol)
+        block = workload.block(per_block, clock)
+        (disturbed if block.is_disturbed else blocks).append(block.iteration_ms)
+        elapsed_s = now_s(clock) - start
+        reason = stop_reason(blocks, elapsed_s, protocol)
+        is_hopeless = elapsed_s >= _PATIENCE * protocol.max_seconds and len(blocks) < FEWEST_FOR_INTERVAL
+        if is_hopeless and len(blocks) + len(disturbed) >= FEWEST_FOR_INTERVAL:
+            blocks, disturbed, reason, is_unstable = blocks + disturbed, [], "cap", True
     conditions = watch.read()
     return Latency(
         median_ms=median(blocks),
         interval_ms=median_interval(blocks),
         blocks_ms=tuple(blocks),
+        disturbed_blocks_ms=tuple(disturbed),
         iterations=per_block * len(blocks),
         converged=reason == "interval",
         stopped_by=reason,
-        flags=(*_noise_flags(blocks), *(() if is_stable else ("warmup_unstable",)), *contention_flags(conditions)),
+        flags=(
+            *(("unstable",) if is_unstable else ()),
+            *_noise_flags(blocks),
+            *(() if is_stable else ("warmup_unstable",)),
+            *contention_flags(conditions),
+        ),
         notes=workload.notes,
         conditions=conditions,
     )
@@ -128,11 +146,11 @@ def stop_reason(blocks_ms: Sequence[float], elapsed_s: float, protocol: Measurem
 def _warm_up(workload: Workload, protocol: MeasurementProtocol, clock: Clock) -> tuple[int, bool]:
     """Runs until three blocks in a row agree; returns the iterations of a block and whether they did."""
     start = now_s(clock)
-    recent = [workload.block_ms(1, clock) for _ in range(3)]
+    recent = [workload.block(1, clock).iteration_ms for _ in range(3)]
     fastest = min(recent)
     while True:
         per_block = _iterations_for(fastest, protocol.block_seconds)
-        recent.append(workload.block_ms(per_block, clock))
+        recent.append(workload.block(per_block, clock).iteration_ms)
         fastest = min(fastest, recent[-1])
         last = recent[-3:]
         elapsed = now_s(clock) - start
@@ -185,10 +203,10 @@ class _Conditions:
 
 
 def contention_flags(conditions: dict[str, Any]) -> tuple[str, ...]:
-    """``contended`` where other work or the hypervisor had more than a tenth of what we needed.
+    """``contended`` where others kept a quarter of the processors that we leave busy, or the hypervisor took a tenth.
 
-    Others count only as far as they take what we use: what idle processors can carry disturbs little.
+    Even on processors of their own they share caches, memory and often the very core (hyper-threads) with us.
     """
-    spare = conditions["processors"] - conditions["own_cpu_share"]
-    crowded = conditions["other_cpu_share"] > max(0.0, spare) * 0.9 and conditions["other_cpu_share"] > 0.1
-    return ("contended",) if crowded or conditions["steal_share"] > 0.1 else ()
+    spare = max(0.0, conditions["processors"] - conditions["own_cpu_share"])
+    is_crowded = conditions["other_cpu_share"] > max(0.1, 0.25 * spare)
+    return ("contended",) if is_crowded or conditions["steal_share"] > 0.1 else ()

@@ -31,7 +31,8 @@ class Measurement:
     Attributes:
         latency_ms: Median of the blocks, for one batch.
         latency_interval_ms: 95 % confidence interval of the median.
-        blocks_ms: Every block's milliseconds per iteration, in order.
+        blocks_ms: Milliseconds per iteration of the blocks that count, in order.
+        disturbed_blocks_ms: Those of the blocks during which the processor was taken away.
         energy_mj: Gross millijoules per image; None if there is no reading (``notes`` say why).
         energy_source: ``nvml``, ``rapl`` or ``estimated``; None without a reading.
         power_w: Mean power under the load, gross.
@@ -46,6 +47,7 @@ class Measurement:
     latency_ms: float
     latency_interval_ms: tuple[float, float]
     blocks_ms: tuple[float, ...]
+    disturbed_blocks_ms: tuple[float, ...]
     iterations: int
     stopped_by: str
     energy_mj: float | None
@@ -68,7 +70,7 @@ class Measurement:
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
         """The inverse of ``to_dict``."""
         values = dict(document)
-        for name in ("latency_interval_ms", "blocks_ms", "flags", "notes", "energy_windows"):
+        for name in ("latency_interval_ms", "blocks_ms", "disturbed_blocks_ms", "flags", "notes", "energy_windows"):
             values[name] = tuple(values[name])
         return cls(**{item.name: values[item.name] for item in fields(cls)})
 
@@ -132,6 +134,7 @@ def _combined(latency: Latency, energy: EnergyReading | Unavailable | None, batc
         latency_ms=latency.median_ms,
         latency_interval_ms=latency.interval_ms,
         blocks_ms=latency.blocks_ms,
+        disturbed_blocks_ms=latency.disturbed_blocks_ms,
         iterations=latency.iterations,
         stopped_by=latency.stopped_by,
         energy_mj=None if joules is None else joules * 1e3 / batch_size,

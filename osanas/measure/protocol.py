@@ -28,7 +28,7 @@ class MeasurementProtocol(BaseModel):
     """Settings of a measurement; the defaults measure one network well, ``for_search`` measures hundreds.
 
     Times are in seconds. Latency is measured in blocks of iterations; its value is the median of the blocks, which
-    are never trimmed.
+    are never trimmed by value. Blocks during which the processor was taken away are kept apart.
 
     Raises:
         ConfigError: With everything that is wrong in the settings.
@@ -50,7 +50,7 @@ class MeasurementProtocol(BaseModel):
     """When to go on although the last three warm-up blocks still differ."""
     warmup_tolerance: PositiveFloat = 0.02
     """Relative spread of the last three warm-up blocks that counts as stable."""
-    block_seconds: PositiveFloat = 0.01
+    block_seconds: PositiveFloat = 0.005
     """Aimed length of a block: long for the timer, short beside a scheduler's bursts. At least one iteration."""
     interval_target: float = Field(default=0.01, gt=0, lt=1)
     """Half the width of the median's 95 % interval, relative to the median, at which blocks suffice."""
@@ -58,7 +58,7 @@ class MeasurementProtocol(BaseModel):
     """Fewer suffice only at the cap; never fewer than the six that a 95 % interval takes."""
     min_seconds: PositiveFloat = 0.5
     max_seconds: PositiveFloat = 2.4
-    """The cap on the time spent in blocks."""
+    """The cap on the time spent in blocks; three times as long if almost all of them are disturbed."""
 
     energy_warmup_seconds: PositiveFloat = 0.6
     """Load before the first energy window; a meter that averages over longer waits longer."""

@@ -7,9 +7,12 @@ The only place that synchronises a GPU or times it. Another runtime (compiled, C
 from __future__ import annotations
 
 import io
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +21,15 @@ from osanas.errors import CandidateError, EnvironmentFailure
 from osanas.measure.clock import Clock
 from osanas.measure.deploy import DTYPES, deployed
 from osanas.measure.protocol import MeasurementProtocol
+
+resource: ModuleType | None
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None
+
+_OWN_SHARE = 0.95
+"""Least share of a block's time that a single thread has the processor, if nobody takes it away."""
 
 _DEVICE_FAILURES = (
     "CUDA error",
@@ -31,6 +43,20 @@ _DEVICE_FAILURES = (
 """In the text of a RuntimeError: the device is at fault, not the network."""
 
 
+@dataclass(frozen=True)
+class Block:
+    """Iterations run back to back.
+
+    Attributes:
+        iteration_ms: Milliseconds per iteration.
+        is_disturbed: Whether the processor was taken away meanwhile, as the operating system tells; never judged by
+            the time itself.
+    """
+
+    iteration_ms: float
+    is_disturbed: bool
+
+
 class Workload(ABC):
     """Runs a network on one fixed input batch."""
 
@@ -41,8 +67,8 @@ class Workload(ABC):
         """Runs the network; on return every iteration has finished, on the device too."""
 
     @abstractmethod
-    def block_ms(self, iterations: int, clock: Clock) -> float:
-        """Milliseconds per iteration over a block of them, run back to back."""
+    def block(self, iterations: int, clock: Clock) -> Block:
+        """Runs and times a block."""
 
 
 class CpuWorkload(Workload):
@@ -58,14 +84,21 @@ class CpuWorkload(Workload):
             for _ in range(iterations):
                 self._module(self._batch)
 
-    def block_ms(self, iterations: int, clock: Clock) -> float:
+    def block(self, iterations: int, clock: Clock) -> Block:
         """Wall time by the clock."""
         module, batch = self._module, self._batch
         with torch.inference_mode():
+            switches, processor_ns = _involuntary_switches(), time.thread_time_ns()
             start = clock.now_ns()
             for _ in range(iterations):
                 module(batch)
-            return (clock.now_ns() - start) / 1e6 / iterations
+            wall_ns = clock.now_ns() - start
+            processor_ns = time.thread_time_ns() - processor_ns
+        if torch.get_num_threads() == 1:
+            is_disturbed = processor_ns < _OWN_SHARE * wall_ns
+        else:  # threads wait for each other, so only the operating system knows why one of them does not run
+            is_disturbed = _involuntary_switches() > switches
+        return Block(wall_ns / 1e6 / iterations, is_disturbed)
 
 
 class CudaWorkload(Workload):
@@ -87,7 +120,7 @@ class CudaWorkload(Workload):
                 self._module(self._batch)
             torch.cuda.synchronize(self._device)
 
-    def block_ms(self, iterations: int, clock: Clock) -> float:  # noqa: ARG002
+    def block(self, iterations: int, clock: Clock) -> Block:  # noqa: ARG002
         """Device time between two events around the block."""
         with torch.inference_mode(), torch.cuda.device(self._device):
             start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
@@ -97,7 +130,12 @@ class CudaWorkload(Workload):
                 self._module(self._batch)
             end.record()
             torch.cuda.synchronize(self._device)
-            return float(start.elapsed_time(end)) / iterations
+            return Block(float(start.elapsed_time(end)) / iterations, is_disturbed=False)
+
+
+def _involuntary_switches() -> int:
+    """How often a thread of this process had to give way to another process; 0 where that is not told."""
+    return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 @contextmanager

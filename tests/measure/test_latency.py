@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from statistics import median
 
@@ -8,13 +9,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from osanas.errors import CandidateError, EnvironmentFailure
-from osanas.measure.clock import Clock
+from osanas.measure.clock import Clock, SystemClock
 from osanas.measure.latency import contention_flags, measure_latency, stop_reason, time_workload
 from osanas.measure.protocol import MeasurementProtocol
-from osanas.measure.workload import CpuWorkload, Workload, device_errors, open_workload
+from osanas.measure.workload import Block, CpuWorkload, Workload, device_errors, open_workload
 from tests.measure.simulation import SimulatedClock
 
 CPU = torch.device("cpu")
@@ -23,19 +24,22 @@ SEARCH = MeasurementProtocol.for_search()
 
 
 class SimulatedWorkload(Workload):
-    """Iterations whose lengths, in milliseconds, are given."""
+    """Iterations whose lengths, in milliseconds, are given; blocks are disturbed as told, or never."""
 
-    def __init__(self, clock: SimulatedClock, lengths_ms: Iterator[float]) -> None:
+    def __init__(
+        self, clock: SimulatedClock, lengths_ms: Iterator[float], disturbed: Iterator[bool] | None = None
+    ) -> None:
         self._clock = clock
         self._lengths_ms = lengths_ms
+        self._disturbed = itertools.repeat(False) if disturbed is None else disturbed
 
     def run(self, iterations: int) -> None:
         self._clock.advance(sum(itertools.islice(self._lengths_ms, iterations)) / 1e3, 100.0)
 
-    def block_ms(self, iterations: int, clock: Clock) -> float:
+    def block(self, iterations: int, clock: Clock) -> Block:
         start = clock.now_ns()
         self.run(iterations)
-        return (clock.now_ns() - start) / 1e6 / iterations
+        return Block((clock.now_ns() - start) / 1e6 / iterations, next(self._disturbed))
 
 
 @pytest.mark.parametrize("iteration_ms", [0.02, 0.2, 5.0, 80.0, 700.0])
@@ -78,6 +82,36 @@ def test_wild_times_stop_at_the_plateau_or_the_cap_and_are_flagged() -> None:
     assert {"very_noisy", "warmup_unstable"} <= set(latency.flags)
 
 
+def test_disturbed_blocks_are_kept_apart_by_their_cause() -> None:
+    clock = SimulatedClock()
+    lengths = itertools.chain(itertools.repeat(10.0, 60), itertools.cycle([10.0, 70.0]))
+    disturbed = itertools.chain(itertools.repeat(False, 60), itertools.cycle([False, True]))
+    latency = time_workload(SimulatedWorkload(clock, lengths, disturbed), FULL, clock=clock)
+    assert latency.blocks_ms == pytest.approx([10.0] * len(latency.blocks_ms))
+    assert latency.disturbed_blocks_ms == pytest.approx([70.0] * len(latency.disturbed_blocks_ms))
+    assert latency.converged
+    assert "unstable" not in latency.flags
+
+
+def test_a_time_is_never_judged_by_its_value() -> None:
+    clock = SimulatedClock()
+    lengths = itertools.chain(itertools.repeat(10.0, 60), itertools.cycle([10.0, 70.0]))
+    latency = time_workload(SimulatedWorkload(clock, lengths), FULL, clock=clock)
+    assert latency.disturbed_blocks_ms == ()
+
+
+def test_where_every_block_is_disturbed_all_count_and_the_result_is_unstable() -> None:
+    clock = SimulatedClock()
+    start = clock.now_s
+    workload = SimulatedWorkload(clock, itertools.cycle([10.0, 12.0, 11.0]), itertools.repeat(True))
+    latency = time_workload(workload, SEARCH, clock=clock)
+    assert "unstable" in latency.flags
+    assert not latency.converged
+    assert latency.median_ms == pytest.approx(11.0)
+    assert latency.disturbed_blocks_ms == ()
+    assert clock.now_s - start <= 3 * SEARCH.max_seconds + 0.3
+
+
 def test_blocks_are_long_enough_for_the_timer() -> None:
     clock = SimulatedClock()
     latency = time_workload(SimulatedWorkload(clock, itertools.repeat(0.05)), FULL, clock=clock)
@@ -106,8 +140,8 @@ def test_a_plateau_is_noise_that_does_not_fall() -> None:
     ("own", "other", "steal", "flags"),
     [
         (1.0, 0.05, 0.0, ()),
-        (1.0, 0.5, 0.0, ()),
-        (1.0, 0.95, 0.0, ("contended",)),
+        (1.0, 0.2, 0.0, ()),
+        (1.0, 0.3, 0.0, ("contended",)),
         (2.0, 0.2, 0.0, ("contended",)),
         (1.0, 0.0, 0.2, ("contended",)),
     ],
@@ -127,6 +161,20 @@ def test_a_real_network_on_the_cpu() -> None:
     assert 0 < latency.interval_ms[0] <= latency.median_ms <= latency.interval_ms[1] < 1e3
     assert latency.conditions["processors"] >= 1
     assert latency.notes == ()
+
+
+class Waiting(nn.Module):
+    """Gives the processor away, as if another process had taken it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        time.sleep(0.01)
+        return x
+
+
+def test_a_block_without_the_processor_is_disturbed() -> None:
+    block = CpuWorkload(Waiting(), torch.zeros(1)).block(1, SystemClock())
+    assert block.iteration_ms >= 10.0
+    assert block.is_disturbed
 
 
 def test_threads_are_the_protocols_and_put_back() -> None:
