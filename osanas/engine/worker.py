@@ -245,7 +245,7 @@ class Worker:
             return Outcome("failed", reason_kind="out_of_memory", reason="The machine's memory does not hold it.")
         except OsanasError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever else a network or a user's evaluator raises is its own
+        except Exception as error:  # whatever else a network or a user's evaluator raises is its own
             if error is self._listener_error:
                 raise
             kind = type(error).__name__
@@ -350,7 +350,8 @@ class Worker:
         return (self.config.seed * 1_000_003 + done * 1009 + leases.rank(self.store, lease)) % 2**32
 
     def _check_trials(self) -> None:
-        known = max((evaluation.trial or 0 for evaluation in self._evaluations()), default=-1)
+        numbers = [evaluation.trial for evaluation in self._evaluations() if evaluation.trial is not None]
+        known = max(numbers, default=-1)
         held = len(self.study.get_trials(deepcopy=False))
         if known >= held:
             raise StudyError(

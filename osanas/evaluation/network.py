@@ -76,8 +76,9 @@ class NetworkEvaluator:
         costs = count_costs(model, self._input_shape)
         result = self._stored_or_measured(architecture, model, costs)
         if self.meter is not None and result.energy_mj is None:
+            reason = "; ".join(result.notes) or "no reason given"
             raise EnvironmentFailure(
-                f"The energy meter ({self.meter.source}) gave no reading: {'; '.join(result.notes) or 'no reason given'}.",
+                f"The energy meter ({self.meter.source}) gave no reading: {reason}.",
                 "See 'osanas doctor'; run the same command again once the meter works.",
             )
         return CandidateCosts(

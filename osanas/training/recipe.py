@@ -27,7 +27,7 @@ class Recipe(BaseModel):
 
     batch_size: Annotated[int, Field(ge=2)] = 32
     """Most images in a batch; the batches of an epoch are equal in size but for one image."""
-    learning_rate: Positive = 0.05
+    learning_rate: Positive = 0.1
     """After the warm-up, for ``batch_size`` as it is."""
     warmup_epochs: NotNegative = 1.0
     """Epochs over which the rate rises linearly from 0."""
@@ -45,7 +45,7 @@ class Recipe(BaseModel):
     averaging_max_decay: Annotated[float, Field(ge=0, lt=1)] = 0.9998
     """Decay a step at which the averaging stays once it gets there."""
     augment: bool = True
-    """Random shifts, and mirroring where labels survive it."""
+    """Random shifts and mirroring, where they help a data set."""
     mixed_precision: bool = True
     """On CUDA: bfloat16 where the device has it, else float16 with loss scaling. Without effect on a CPU."""
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osanas.tasks.classification import FLIP_KEEPS_LABELS, Augmentation, accuracy_metric, loss
+from osanas.tasks.classification import Augmentation, accuracy_metric, loss
 from osanas.tasks.data import load
 
 
@@ -50,10 +52,12 @@ def test_every_shift_and_both_sides_come_up() -> None:
     assert len({tuple(row) for row in drawn.tolist()}) == 3 * 3 * 2
 
 
-def test_digits_are_not_mirrored() -> None:
-    data = load("digits")
-    assert Augmentation.for_data(data) == Augmentation(max_shift=1, flip=False)
-    assert {"fashion_mnist", "cifar10", "cifar100", "imagefolder"} == FLIP_KEEPS_LABELS
+def test_what_leaves_labels_true() -> None:
+    digits = load("digits", resolution=14)
+    assert Augmentation.for_data(digits) is None
+    for name in ("fashion_mnist", "cifar10", "cifar100", "imagefolder"):
+        assert Augmentation.for_data(replace(digits, name=name)) == Augmentation(max_shift=2, flip=True)
+    assert Augmentation.for_data(replace(digits, name="cifar10", resolution=3)) == Augmentation(max_shift=1, flip=True)
 
 
 def test_loss_and_metric() -> None:

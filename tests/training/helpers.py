@@ -60,7 +60,7 @@ class Forbidden:
 
 def small_data(count: int = 150) -> ClassificationData:
     return ClassificationData(
-        name="digits",
+        name="cifar10",
         num_classes=4,
         in_channels=1,
         resolution=6,
