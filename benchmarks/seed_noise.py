@@ -21,9 +21,9 @@ import torch
 from osanas.arch import Architecture
 from osanas.models.analytic import genotype_costs
 from osanas.models.build import build, stem_reduction_for
+from osanas.recipe import Recipe
 from osanas.spaces import SearchSpace
 from osanas.tasks.data import ClassificationData, load
-from osanas.training.recipe import Recipe
 from osanas.training.trainer import train
 
 SEEDS = 2

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from osanas.errors import ConfigError, Problem, UsageError
+from osanas.recipe import RecipeOptions
 from osanas.validation import parse_yaml, read_text, validate
 
 Objective = Literal["accuracy", "latency_ms", "energy_mj"]
@@ -101,9 +102,9 @@ class StudyConfig(Limits):
     split_seed: NonNegativeInt = 0
 
     epochs: PositiveInt = 5
-    train_batch_size: PositiveInt = 32
-    recipe: dict[str, Any] = Field(default_factory=dict)
-    """Changes to the training recipe (``osanas.training.recipe.Recipe``)."""
+    train_batch_size: Annotated[int, Field(ge=2)] = 32
+    recipe: RecipeOptions = RecipeOptions()
+    """How candidates are trained."""
 
     device: str = "auto"
     energy: str = "auto"

@@ -140,7 +140,9 @@ def test_widths_are_whole_numbers(value: object) -> None:
 
 
 def test_short_form_is_readable() -> None:
-    assert str(VARIANTS["vovnet39_v2"]) == ("64-64-128 | 128x5>256 160x5>512 192x5>768*2 224x5>1024*2 ese identity stride-stem")
+    assert str(VARIANTS["vovnet39_v2"]) == (
+        "64-64-128 | 128x5>256 160x5>512 192x5>768*2 224x5>1024*2 ese identity stride-stem"
+    )
 
 
 def test_a_changed_copy_has_its_own_digest() -> None:

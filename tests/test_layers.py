@@ -29,6 +29,7 @@ ROWS = (
     "costs",
     "store",
     "config",
+    "recipe",
     "spaces",
     "arch",
     "pareto",
@@ -55,7 +56,7 @@ HOMES = {
 }
 """The only places that may import a library."""
 
-TORCH_FREE = ("arch", "spaces", "_space_file", "config", "pareto", "validation", "errors")
+TORCH_FREE = ("arch", "spaces", "_space_file", "config", "recipe", "pareto", "validation", "errors")
 
 DISTRIBUTIONS = {"pynvml": "nvidia-ml-py", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 """Where the name to install is another than the one to import."""

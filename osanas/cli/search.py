@@ -87,7 +87,7 @@ def search(
         int | None, typer.Option(min=1, help="Epochs of training a candidate. Default: 5.", rich_help_panel=DATA)
     ] = None,
     train_batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Training batch. Default: 32.", rich_help_panel=DATA)
+        int | None, typer.Option(min=2, help="Training batch. Default: 32.", rich_help_panel=DATA)
     ] = None,
     device: Device = None,
     energy: Energy = None,

@@ -22,10 +22,10 @@ from osanas.measure.protocol import MeasurementProtocol
 from osanas.models.analytic import check_resolution, stem_reduction_for
 from osanas.models.build import build
 from osanas.models.classifier import Classifier
+from osanas.recipe import Recipe
 from osanas.store.records import CurvePoint
 from osanas.store.store import Store
 from osanas.tasks.data import ClassificationData, load
-from osanas.training.recipe import Recipe
 from osanas.training.records import EpochRecord
 from osanas.training.trainer import train
 
@@ -156,7 +156,7 @@ def network_evaluator(config: StudyConfig, store: Store | None) -> NetworkEvalua
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = resolve_device(config.device)
-    recipe = Recipe.of({**config.recipe, "batch_size": config.train_batch_size})
+    recipe = Recipe(batch_size=config.train_batch_size, **config.recipe.model_dump())
     data = load(
         config.data,
         data_dir=config.data_dir,

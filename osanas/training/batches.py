@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from osanas.recipe import Recipe
 from osanas.tasks.classification import Augmentation
 from osanas.tasks.data import ClassificationData, normalise
 from osanas.tasks.splits import Batch
-from osanas.training.recipe import Recipe
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from osanas.errors import CandidateError, TrainingStopped
+from osanas.recipe import Recipe
 from osanas.tasks.classification import accuracy_metric, loss
 from osanas.tasks.splits import Batch
 from osanas.training.averaging import WeightAverage
 from osanas.training.batches import epoch_seed
-from osanas.training.recipe import Recipe
 from osanas.training.records import EpochRecord
 
 _LOSS_CHECK_STEPS_ON_GPU = 50

@@ -18,11 +18,11 @@ from pytorch_lightning.plugins.environments import LightningEnvironment  # type:
 from torch import nn
 
 from osanas.errors import CandidateError, EnvironmentFailure, UsageError
+from osanas.recipe import Recipe
 from osanas.tasks.data import ClassificationData
 from osanas.training.batches import TrainingBatches, ValidationBatches
 from osanas.training.checkpoint import TrainingState, read_checkpoint, write_checkpoint
 from osanas.training.module import TrainingModule
-from osanas.training.recipe import Recipe
 from osanas.training.records import EpochRecord, TrainingResult
 
 _LIGHTNING_LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")

@@ -32,13 +32,13 @@ def _ours_and_timms(architecture: Architecture, timm_name: str, **options: Any) 
 
 def _narrow(attention: Attention, *, conv: Conv = "dense", identity: bool = False, pool: bool) -> Architecture:
     """The 39-layer layout in widths of a few channels."""
-    stages = tuple(
+    first, second, third, fourth = (
         Stage(conv_channels=width, out_channels=2 * width + 4, layers=5, modules=modules)
         for width, modules in zip((6, 8, 10, 12), (1, 1, 2, 2), strict=True)
     )
     return Architecture(
         stem=Stem(channels=(6, 6, 8), downsample="pool" if pool else "stride"),
-        stages=stages,
+        stages=(first, second, third, fourth),
         conv=conv,
         attention=attention,
         identity=identity,

@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 import torch
 
+from osanas.recipe import Recipe
 from osanas.tasks.splits import Batch
 from osanas.training.batches import TrainingBatches, ValidationBatches, epoch_seed
-from osanas.training.recipe import Recipe
 from tests.training.helpers import small_data
 
 CPU = torch.device("cpu")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osanas.errors import ConfigError
-from osanas.training.recipe import Recipe
+from osanas.recipe import Recipe
 
 
 def test_changes() -> None:

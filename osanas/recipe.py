@@ -13,7 +13,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Recipe(BaseModel):
+class RecipeOptions(BaseModel):
     """Stochastic gradient descent with Nesterov momentum and averaged weights.
 
     Everything depends on the steps done so far and nothing on the epochs to come: training may end after any epoch,
@@ -25,8 +25,6 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    batch_size: Annotated[int, Field(ge=2)] = 32
-    """Most images in a batch; the batches of an epoch are equal in size but for one image."""
     learning_rate: Positive = 0.1
     """After the warm-up, for ``batch_size`` as it is."""
     warmup_epochs: NotNegative = 1.0
@@ -48,6 +46,13 @@ class Recipe(BaseModel):
     """Random shifts and mirroring, where they help a data set."""
     mixed_precision: bool = True
     """On CUDA: bfloat16 where the device has it, else float16 with loss scaling. Without effect on a CPU."""
+
+
+class Recipe(RecipeOptions):
+    """The whole recipe: how a network is trained, and on how many images at once."""
+
+    batch_size: Annotated[int, Field(ge=2)] = 32
+    """Most images in a batch; the batches of an epoch are equal in size but for one image."""
 
     @classmethod
     def of(cls, changes: Mapping[str, Any], *, source: str = "The training recipe") -> Recipe:
