@@ -1,0 +1,360 @@
+"""A fast evaluator that answers from a formula, real processes that search with it, and what must hold afterwards.
+
+Run as a module it is such a process: ``python -m tests.fakes '<JSON of a Job>'``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import optuna
+
+from osanas.arch import Architecture
+from osanas.config import OBJECTIVES, Objective, StudyConfig
+from osanas.engine import api, worker
+from osanas.engine import optuna_study as adapter
+from osanas.engine.events import Event, SearchStarted
+from osanas.errors import OsanasError, TrainingStopped
+from osanas.evaluation.evaluator import CandidateCosts, Trained
+from osanas.spaces import SearchSpace
+from osanas.store.database import parse_url
+from osanas.store.records import CurvePoint
+from osanas.store.store import Store
+
+ROOT = Path(__file__).parent.parent
+
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "stem": {"channels": [8, 8, {"choices": [8, 16]}], "downsample": "pool"},
+    "stages": [
+        {"conv_channels": {"choices": [4, 8]}, "out_channels": 16, "layers": 1, "modules": 1},
+        {"conv_channels": 8, "out_channels": {"choices": [16, 24]}, "layers": {"low": 1, "high": 3}, "modules": 1},
+        {"conv_channels": {"choices": [4, 8, 12]}, "out_channels": 24, "layers": 1, "modules": 1},
+        {"conv_channels": 8, "out_channels": 32, "layers": {"low": 1, "high": 2}, "modules": 1},
+    ],
+    "conv": "dense",
+    "attention": "none",
+    "identity": False,
+}
+"""144 members, each another network; no starting points."""
+
+FEW: dict[str, Any] = {
+    **SMALL,
+    "name": "few",
+    "stem": {"channels": [8, 8, 8], "downsample": "pool"},
+    "stages": [
+        {"conv_channels": 4, "out_channels": 16, "layers": 1, "modules": 1},
+        {"conv_channels": 8, "out_channels": 16, "layers": {"low": 1, "high": 3}, "modules": 1},
+        {"conv_channels": 8, "out_channels": 24, "layers": {"low": 1, "high": 2}, "modules": {"low": 1, "high": 2}},
+        {"conv_channels": 8, "out_channels": 32, "layers": 1, "modules": 1},
+    ],
+    "identity": {"choices": [False, True]},
+}
+"""24 members that are 18 networks."""
+
+Failure = Callable[[Architecture, int], BaseException | None]
+"""From an architecture and the count of trainings begun so far (0 for the first): what its training raises."""
+
+
+def start(**stages: int) -> dict[str, Any]:
+    """A starting point of ``SMALL`` and ``FEW`` with the lowest values but for the layers of some stages.
+
+    Args:
+        stages: Layers by name: ``stage3=2``.
+    """
+    lowest = SearchSpace.from_dict(SMALL).smallest().to_dict()
+    for name, layers in stages.items():
+        lowest["stages"][int(name.removeprefix("stage")) - 2]["layers"] = layers
+    return lowest
+
+
+def accuracy_of(architecture: Architecture) -> float:
+    """Between 0.5 and 0.9, as if at random."""
+    digest = hashlib.sha256(architecture.digest.encode()).hexdigest()
+    return 0.5 + 0.4 * int(digest[:6], 16) / 16**6
+
+
+def costs_of(architecture: Architecture) -> CandidateCosts:
+    """Grow with widths and layers."""
+    size = sum(stage.conv_channels * stage.layers * stage.modules for stage in architecture.stages)
+    size += architecture.stem.channels[2]
+    return CandidateCosts(size * 100, size * 10**9, size * 10, size / 100, size / 50, "estimated")
+
+
+@dataclass
+class TableEvaluator:
+    """Answers at once, or after a delay.
+
+    Attributes:
+        epoch_s: How long an epoch takes.
+        log: Gets a line ``start|end <digest> <epoch>`` for each training, from all processes.
+        failure: What to raise after the first epoch.
+        energy_source: None means that there is no meter.
+        settings: More of its identity.
+        trained: Digests in the order of their trainings.
+    """
+
+    epoch_s: float = 0.0
+    log: Path | None = None
+    failure: Failure | None = None
+    energy_source: str | None = "estimated"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    measured: list[str] = field(default_factory=list)
+    trained: list[str] = field(default_factory=list)
+
+    def identity(self) -> dict[str, Any]:
+        return {"table": "digest", "energy_source": self.energy_source, **self.settings}
+
+    def device(self) -> dict[str, Any]:
+        return {"kind": "cpu", "name": "table"}
+
+    def canonical(self, architecture: Architecture) -> Architecture:
+        return architecture.canonical(1)
+
+    def measure(self, architecture: Architecture) -> CandidateCosts:
+        self.measured.append(architecture.digest)
+        return costs_of(architecture)
+
+    def train(
+        self,
+        architecture: Architecture,
+        *,
+        epochs: int,
+        checkpoint: Path | None,
+        on_epoch: Callable[[CurvePoint], None],
+        should_stop: Callable[[], bool],
+    ) -> Trained:
+        failure = self.failure(architecture, len(self.trained)) if self.failure else None
+        done = int(checkpoint.read_text()) if checkpoint is not None and checkpoint.exists() else 0
+        self.trained.append(architecture.digest)
+        self._note("start", architecture, done)
+        for epoch in range(done + 1, epochs + 1):
+            end = time.monotonic() + self.epoch_s
+            while True:
+                if should_stop():
+                    raise TrainingStopped("told to stop")
+                if time.monotonic() >= end:
+                    break
+                time.sleep(0.005)
+            if checkpoint is not None:
+                checkpoint.parent.mkdir(parents=True, exist_ok=True)
+                checkpoint.with_suffix(f".{os.getpid()}").write_text(str(epoch))
+                checkpoint.with_suffix(f".{os.getpid()}").replace(checkpoint)
+            on_epoch(CurvePoint(epoch, 1.0 / epoch, 1.5 / epoch, accuracy_of(architecture) * epoch / epochs, 0.1))
+            if failure is not None:
+                raise failure
+        self._note("end", architecture, epochs)
+        return Trained(accuracy_of(architecture), 0.1 * epochs)
+
+    def _note(self, what: str, architecture: Architecture, epoch: int) -> None:
+        if self.log is not None:
+            with self.log.open("a") as file:  # one short write: lines of several processes do not mix
+                file.write(f"{what} {architecture.digest} {epoch}\n")
+
+
+# processes ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker process does.
+
+    Attributes:
+        folder: Its working directory; several workers on one machine share it.
+        die: At which point to end without any clean-up (a key of ``DEATHS``), and at which time it is reached.
+        lines: Whether to print a line when the search has begun and after each candidate.
+    """
+
+    folder: str
+    trials: int
+    space: dict[str, Any] = field(default_factory=lambda: SMALL)
+    storage: str | None = None
+    sampler: str = "random"
+    epochs: int = 2
+    seed: int = 0
+    epoch_s: float = 0.0
+    log: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    die: tuple[str, int] | None = None
+    max_file_bytes: int | None = None
+
+
+def launch(job: Job) -> subprocess.Popen[str]:
+    """Starts a worker process."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.fakes", json.dumps(asdict(job))],
+        cwd=job.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], timeout_s: float = 90.0) -> tuple[int, str, str]:
+    """Waits for a worker process: exit code, output, errors."""
+    output, errors = process.communicate(timeout=timeout_s)
+    return process.returncode, output, errors
+
+
+def run(job: Job) -> tuple[int, str, str]:
+    """A worker process from start to end."""
+    return finish(launch(job))
+
+
+def search(job: Job, evaluator: TableEvaluator | None = None, listener: Callable[[Event], None] | None = None) -> Any:
+    """The same in this process. The working directory should be the job's."""
+    chosen = evaluator or TableEvaluator(job.epoch_s, None if job.log is None else Path(job.log))
+    space = SearchSpace.from_dict(job.space)
+    config = StudyConfig.model_validate(
+        {
+            "space": space.name,
+            "study": "s",
+            "trials": job.trials,
+            "sampler": job.sampler,
+            "epochs": job.epochs,
+            "seed": job.seed,
+            **job.options,
+        }
+    )
+    return api.run_search(
+        config, storage=job.storage, listener=listener or (lambda _: None), space=space, evaluator=chosen
+    )
+
+
+def main() -> int:
+    document = json.loads(sys.argv[1])
+    job = Job(**{**document, "die": None if document["die"] is None else tuple(document["die"])})
+    worker.POLL_S = 0.05
+    if job.max_file_bytes is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (job.max_file_bytes, job.max_file_bytes))
+    if job.die is not None:
+        owner, name, before = DEATHS[job.die[0]]
+        _die_at(owner, name, job.die[1], before=before)
+
+    def listener(event: Event) -> None:
+        print("started" if isinstance(event, SearchStarted) else type(event).__name__, flush=True)
+
+    try:
+        search(job, listener=listener)
+    except OsanasError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+DEATHS: dict[str, tuple[Any, str, bool]] = {
+    "before the optuna study": (optuna, "create_study", True),
+    "after the optuna study": (optuna, "create_study", False),
+    "while asking": (optuna.storages.RDBStorage, "set_trial_param", False),
+    "after asking": (adapter, "ask", False),
+    "before the trial of a claim": (adapter, "add_running", True),
+    "after the trial of a claim": (adapter, "add_running", False),
+    "after the trial is assigned": (Store, "assign_trial", False),
+    "after claiming": (Store, "claim", False),
+    "after reopening": (Store, "reopen", False),
+    "after the costs": (Store, "save_costs", False),
+    "after an epoch": (Store, "save_epoch", False),
+    "before the result": (Store, "finish", True),
+    "after the result": (Store, "finish", False),
+    "while telling": (optuna.study.Study, "tell", True),
+    "after telling": (optuna.study.Study, "tell", False),
+}
+"""Functions around whose call a process can end: owner, name, whether before the call."""
+
+
+def _die_at(owner: Any, name: str, nth: int, *, before: bool) -> None:
+    original = getattr(owner, name)
+    calls = iter(range(1, 10**9))
+
+    def dying(*args: Any, **kwargs: Any) -> Any:
+        last = next(calls) == nth
+        if last and before:
+            os._exit(9)
+        result = original(*args, **kwargs)
+        if last:
+            os._exit(9)
+        return result
+
+    setattr(owner, name, dying)
+
+
+# what must hold -----------------------------------------------------------------------------------------------------
+
+
+def open_optuna(url: str, name: str = "s") -> optuna.study.Study:
+    """The study as Optuna alone sees it."""
+    address = parse_url(url).render_as_string(hide_password=False)
+    return optuna.load_study(study_name=name, storage=address)
+
+
+def check_study(url: str, total: int, *, log: Path | None = None) -> None:
+    """Asserts what must hold of a study that reached its total, whatever happened on the way.
+
+    Args:
+        url: Its database.
+        total: Trained candidates that it should have.
+        log: The log of all its evaluators.
+    """
+    store = Store.open(url)
+    record = store.study("s")
+    evaluations = store.evaluations(record.id)
+    complete = [evaluation for evaluation in evaluations if evaluation.status == "complete"]
+    assert len(complete) == total
+    assert all(evaluation.status != "running" for evaluation in evaluations)
+    assert len({evaluation.digest for evaluation in evaluations}) == len(evaluations)
+    candidates = store.candidates(record.id)
+    assert len({candidate.trial for candidate in candidates}) == len(candidates)
+    for candidate in candidates:
+        assert candidate.status != "waiting"
+        if candidate.accuracy is not None:
+            assert candidate.accuracy == accuracy_of(candidate.architecture)
+    for evaluation in complete:
+        assert [point.epoch for point in store.curve(evaluation.id)] == list(range(1, evaluation.epochs + 1))
+    store.close()
+
+    objectives = cast("Sequence[Objective]", record.identity["objectives"])
+    trials = {trial.number: trial for trial in open_optuna(url).trials}
+    assert all(trial.state.is_finished() for trial in trials.values()), trials
+    known = {candidate.trial: candidate for candidate in candidates}
+    for number, trial in trials.items():
+        if number not in known:  # cut off between asking and claiming
+            assert trial.state == optuna.trial.TrialState.FAIL
+            assert trial.user_attrs["reason"]
+            continue
+        candidate = known.pop(number)
+        if trial.state == optuna.trial.TrialState.FAIL:
+            assert candidate.accuracy is None
+            continue
+        figures = {"accuracy": candidate.accuracy or 0.0, **candidate.costs}
+        assert trial.values == [figures[name] for name in objectives]
+    assert not known
+    if log is not None:
+        check_log(log, [evaluation.digest for evaluation in complete])
+
+
+def check_log(log: Path, complete: Sequence[str]) -> None:
+    """Asserts that each network was trained to its end once, and nothing else was."""
+    ends = Counter(line.split()[1] for line in log.read_text().splitlines() if line.startswith("end"))
+    assert ends == Counter(complete)
+
+
+def directions(objectives: Sequence[Objective]) -> list[str]:
+    """Of the objectives, as words."""
+    return [OBJECTIVES[name][0] for name in objectives]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
