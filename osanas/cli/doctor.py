@@ -16,7 +16,7 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Say what this machine has for a search, and what to do about what is missing."""
-    from osanas.cli.tables import print_doctor
+    from osanas.cli.reports import print_doctor
     from osanas.measure.inventory import inventory
 
     document = {**inventory(), "data": _data(data_dir), "database": _database(storage)}

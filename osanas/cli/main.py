@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from importlib.metadata import version
 from typing import Annotated
 
@@ -38,27 +39,32 @@ def _print_version(value: bool) -> None:
 
 @app.callback()
 def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[  # noqa: ARG001 - handled by its callback
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    debug: Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", metavar="", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
-    if debug:
-        os.environ["OSANAS_DEBUG"] = "1"
+    del debug, version  # main() takes the first out, a callback handles the second; here they get their help
 
 
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 not what was asked, 2 usage, 3 environment (resumable), 130 interrupted."""
     # Spinning OpenMP threads cost up to 20 times on a shared machine. Read once, when torch loads its runtime.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Wherever it stands: who meets an error adds it at the end of the command.
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
     try:
-        app()
+        app(arguments, prog_name="osanas")
     except OsanasError as error:
-        if os.environ.get("OSANAS_DEBUG"):
-            raise
+        if debug:
+            traceback.print_exc()
         print(f"error: {error.problem}", file=sys.stderr)  # noqa: T201
         if error.fix:
-            print(f"  {error.fix}", file=sys.stderr)  # noqa: T201
+            print(f"  {error.fix.strip()}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader of a listing has seen enough
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - the interpreter flushes it at exit

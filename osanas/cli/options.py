@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+if TYPE_CHECKING:
+    from osanas.store.view import StudyView
+
+Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON document on standard output.")]
 Storage = Annotated[
     str | None,
     typer.Option(
@@ -17,35 +19,40 @@ Storage = Annotated[
         "Default: an SQLite file in studies/<study>/.",
     ),
 ]
-Device = Annotated[str | None, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where networks run. Default: auto.")]
+MEASURING = "Measuring"
+Device = Annotated[
+    str | None,
+    typer.Option(metavar="auto|cpu|cuda[:N]", help="Where networks run. Default: auto.", rich_help_panel=MEASURING),
+]
 Energy = Annotated[
     str | None,
     typer.Option(
         metavar="SOURCE",
         help="Energy meter, chosen apart from the device: auto, measured (auto without the estimate), "
         "nvml[:INDEX|:UUID], rapl, estimated or none. Default: auto.",
+        rich_help_panel=MEASURING,
     ),
 ]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Images at once when measuring. Default: 1.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: torch's choice.")]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Images at once when measuring. Default: 1.", rich_help_panel=MEASURING),
+]
+Threads = Annotated[
+    int | None, typer.Option(metavar="N", help="CPU threads. Default: torch's choice.", rich_help_panel=MEASURING)
+]
 
-
-class Precision(StrEnum):
-    """Number format of the deployed network."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
-    BF16 = "bf16"
-
-
-class Runtime(StrEnum):
-    """What runs the deployed network."""
-
-    EAGER = "eager"
-
-
-PrecisionOption = Annotated[Precision | None, typer.Option(help="Number format when measuring. Default: fp32.")]
-RuntimeOption = Annotated[Runtime | None, typer.Option(help="What runs the network when measuring. Default: eager.")]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        metavar="fp32|fp16|bf16", help="Number format when measuring. Default: fp32.", rich_help_panel=MEASURING
+    ),
+]
+Runtime = Annotated[
+    str | None,
+    typer.Option(
+        metavar="eager", help="What runs the network when measuring. Default: eager.", rich_help_panel=MEASURING
+    ),
+]
 
 
 def study_name(text: str) -> str:
@@ -55,6 +62,24 @@ def study_name(text: str) -> str:
 
         return study_config(Path(text), {}).name
     return text.rstrip("/").removeprefix("studies/")
+
+
+def open_view(study: str, storage: str | None) -> StudyView:
+    """Opens a study for reading, given by name or by study file.
+
+    Raises:
+        StudyError: There is no such study; among those of this folder a similar name is suggested.
+    """
+    from osanas.engine.api import STUDIES, open_study, study_folder
+    from osanas.errors import StudyError
+    from osanas.validation import did_you_mean
+
+    name = study_name(study)
+    if storage is None and not (study_folder(name) / "study.db").is_file():
+        known = [path.parent.name for path in STUDIES.glob("*/study.db")]
+        hint = did_you_mean(name, known) if known else "Start one with 'osanas search', or name its --storage."
+        raise StudyError(f"There is no study '{name}' in {STUDIES.absolute()}.", hint)
+    return open_study(name, storage)
 
 
 def print_json(document: Any) -> None:

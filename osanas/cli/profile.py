@@ -11,12 +11,12 @@ from osanas.cli.options import (
     Device,
     Energy,
     Json,
-    PrecisionOption,
-    RuntimeOption,
+    Precision,
+    Runtime,
     Storage,
     Threads,
+    open_view,
     print_json,
-    study_name,
 )
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def profile(
     device: Device = None,
     energy: Energy = None,
     batch_size: BatchSize = None,
-    resolution: Annotated[int, typer.Option(min=1, help="Side of the images.")] = 224,
-    num_classes: Annotated[int, typer.Option("--classes", min=1, help="Number of classes.")] = 1000,
-    precision: PrecisionOption = None,
-    runtime: RuntimeOption = None,
+    resolution: Annotated[int, typer.Option(min=1, metavar="PIXELS", help="Side of the images.")] = 224,
+    num_classes: Annotated[int, typer.Option("--classes", min=1, metavar="N", help="Number of classes.")] = 1000,
+    precision: Precision = None,
+    runtime: Runtime = None,
     threads: Threads = None,
     storage: Storage = None,
     json: Json = False,
@@ -47,14 +47,14 @@ def profile(
 
     Example: osanas profile vovnet27_slim vovnet39 resnet50 densenet121
     """
-    from osanas.cli.tables import print_profile
+    from osanas.cli.reports import print_profile
     from osanas.evaluation.profile import subject
 
     subjects = [_subject(text, storage) or subject(text) for text in models]
     protocol = {
-        "batch_size": batch_size or 1,
-        "precision": "fp32" if precision is None else precision.value,
-        "runtime": "eager" if runtime is None else runtime.value,
+        "batch_size": 1 if batch_size is None else batch_size,
+        "precision": "fp32" if precision is None else precision,
+        "runtime": "eager" if runtime is None else runtime,
         "threads": threads,
     }
     profiler = _profiler(device or "auto", energy or "auto", protocol, resolution, num_classes)
@@ -67,11 +67,10 @@ def profile(
 
 
 def _subject(text: str, storage: str | None) -> Subject | None:
-    from osanas.engine.api import open_study
     from osanas.evaluation.profile import study_of, subject
 
     study = study_of(text)
-    return None if study is None else subject(text, open_study(study_name(study), storage))
+    return None if study is None else subject(text, open_view(study, storage))
 
 
 def _profiler(device: str, energy: str, protocol: dict[str, Any], resolution: int, num_classes: int) -> Profiler:
@@ -82,13 +81,14 @@ def _profiler(device: str, energy: str, protocol: dict[str, Any], resolution: in
     from osanas.measure.energy import open_meter
     from osanas.measure.protocol import MeasurementProtocol
 
-    if protocol["threads"] is not None:
-        torch.set_num_threads(protocol["threads"])
+    checked = MeasurementProtocol(**protocol)
+    if checked.threads is not None:
+        torch.set_num_threads(checked.threads)
     where = resolve_device(device)
     return Profiler(
         device=where,
         identity=identify(where),
-        protocol=MeasurementProtocol(**protocol),
+        protocol=checked,
         meter=open_meter(energy, where),
         resolution=resolution,
         num_classes=num_classes,

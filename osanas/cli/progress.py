@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
-from osanas.cli.tables import fraction, number
+from osanas.cli.tables import counted, fraction, members, number
 from osanas.engine.events import (
     CandidateDone,
     CandidateStarted,
@@ -32,27 +32,30 @@ def progress() -> Iterator[Listener]:
         return
     bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TextColumn("{task.fields[status]}"),
         console=console,
         transient=True,
     )
+    task = bar.add_task("", total=None, status="preparing data, device and meter")
     with bar:
-        yield _Live(console, bar, _Lines(console)).listen
+        yield _Live(console, bar, task, _Lines(console)).listen
 
 
 @dataclass
 class _Clock:
     """Predicts the time left from the candidates of this run."""
 
-    started: float = field(default_factory=time.monotonic)
-    first: int | None = None
+    started: float = 0.0
+    first: int = 0
+
+    def start(self, trained: int) -> None:
+        """A run begins, with so many candidates trained before it."""
+        self.started, self.first = time.monotonic(), trained
 
     def left(self, trained: int, target: int) -> str:
-        if self.first is None:
-            self.first = trained - 1
+        """The time until ``target``, in words; empty when it cannot be told."""
         done = trained - self.first
         if done < 1 or trained >= target:
             return ""
@@ -69,10 +72,12 @@ def duration(seconds: float) -> str:
 
 @dataclass
 class _Lines:
-    """A line for each thing that happens, without epochs."""
+    """A line for each thing that happens, without epochs; duplicates in a row are counted."""
 
     console: Console
+    left: str = ""
     _clock: _Clock = field(default_factory=_Clock)
+    _duplicates: int = 0
     _waiting: str = ""
 
     def listen(self, event: Event) -> None:
@@ -83,6 +88,7 @@ class _Lines:
     def line(self, event: Event) -> str:
         match event:
             case SearchStarted():
+                self._clock.start(event.trained)
                 return _opening(event)
             case CandidateStarted(trial=trial, continued=True):
                 return f"trial {trial} goes on where another process left it"
@@ -100,58 +106,62 @@ class _Lines:
 
     def _done(self, event: CandidateDone) -> str:
         candidate = event.candidate
-        costs = f"{number(candidate.latency_ms)} ms  {number(candidate.energy_mj)} mJ"
-        if candidate.status == "complete":
-            left = self._clock.left(event.trained, event.target)
-            accuracy = fraction(candidate.accuracy)
-            return (
-                f"{event.trained}/{event.target}  trial {candidate.trial}  accuracy {accuracy}  {costs}  "
-                f"front {event.front_size}  hypervolume {number(event.hypervolume, 4)}{f'  {left}' if left else ''}"
-            )
-        return f"{event.trained}/{event.target}  trial {candidate.trial}  {candidate.status}: {candidate.reason}"
+        if candidate.status == "duplicate":
+            self._duplicates += 1
+            return ""
+        repeated, self._duplicates = self._duplicates, 0
+        after = f"  (after {counted(repeated, 'duplicate')})" if repeated else ""
+        head = f"{event.trained}/{event.target}  trial {candidate.trial}"
+        if candidate.status != "complete":
+            return f"{head}  {candidate.status}: {candidate.reason}{after}"
+        self.left = self._clock.left(event.trained, event.target)
+        return (
+            f"{head}  accuracy {fraction(candidate.accuracy)}  {number(candidate.latency_ms)} ms  "
+            f"{number(candidate.energy_mj)} mJ  front {event.front_size}  "
+            f"hypervolume {number(event.hypervolume, 4)}{f'  {self.left}' if self.left else ''}{after}"
+        )
 
 
 def _opening(event: SearchStarted) -> str:
     device = event.device.get("name", "unknown device")
-    size = f"{event.space_size:,}" if event.space_size < 1e7 else f"{event.space_size:.1e}"
     source = f", energy {event.energy_source}" if event.energy_source else ""
     resumed = f"; {event.trained} trained already" if event.trained else ""
     return (
         f"study {event.study} in {event.storage}\n"
-        f"space {event.space} ({size} members), sampler {event.sampler}, {event.epochs} epochs a candidate, "
-        f"{event.target} candidates{resumed}\n"
+        f"space {event.space} ({members(event.space_size)}), sampler {event.sampler}, "
+        f"{counted(event.epochs, 'epoch')} a candidate, {counted(event.target, 'candidate')}{resumed}\n"
         f"objectives {', '.join(event.objectives)} on {device}{source}"
     )
 
 
 @dataclass
 class _Live:
-    """A bar that stays below the lines of what is done."""
+    """A bar and two lines of status that stay below the lines of what is done."""
 
     console: Console
     bar: Progress
+    task: TaskID
     lines: _Lines
-    _task: TaskID | None = None
     _front: str = ""
 
     def listen(self, event: Event) -> None:
-        text = self.lines.line(event)
-        if text:
-            self.console.print(text, markup=False)
+        self.lines.listen(event)
         match event:
             case SearchStarted():
-                self._task = self.bar.add_task("candidates", total=event.target, completed=event.trained, status="")
+                self._show("", event.trained, event.target)
             case CandidateStarted():
-                self._show(f"trial {event.trial}: measuring  {self._front}")
+                self._show(f"trial {event.trial}: measuring")
             case EpochDone():
                 accuracy = fraction(event.val_accuracy)
-                self._show(f"trial {event.trial}: epoch {event.epoch}/{event.epochs} {accuracy}  {self._front}")
+                self._show(f"trial {event.trial}: epoch {event.epoch}/{event.epochs}, accuracy {accuracy}")
             case CandidateDone():
-                self._front = f"front {event.front_size}  hypervolume {number(event.hypervolume, 4)}"
-                self._show(self._front, event.trained)
+                self._front = f"front {event.front_size}, hypervolume {number(event.hypervolume, 4)}"
+                self._show("", event.trained)
+            case Waiting():
+                self._show("waiting for other workers")
             case _:
                 pass
 
-    def _show(self, status: str, completed: int | None = None) -> None:
-        if self._task is not None:
-            self.bar.update(self._task, status=status, completed=completed)
+    def _show(self, doing: str, completed: int | None = None, total: int | None = None) -> None:
+        known = ", ".join(part for part in (self._front, self.lines.left) if part)
+        self.bar.update(self.task, status=f"{doing}\n{known}", completed=completed, total=total)

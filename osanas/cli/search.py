@@ -14,8 +14,8 @@ from osanas.cli.options import (
     Device,
     Energy,
     Json,
-    PrecisionOption,
-    RuntimeOption,
+    Precision,
+    Runtime,
     Storage,
     Threads,
     print_json,
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 SEARCH = "What is searched"
 DATA = "Data and training"
 LIMITS = "Hard limits"
-MEASURING = "Measuring"
-RUN = "Study"
+STUDY = "Study"
 
 
 def search(
@@ -39,7 +38,9 @@ def search(
     trials: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Distinct trained candidates the study should reach. Default: 200.", rich_help_panel=SEARCH
+            metavar="N",
+            help="Distinct trained candidates the study should reach. Default: 200.",
+            rich_help_panel=SEARCH,
         ),
     ] = None,
     sampler: Annotated[
@@ -55,12 +56,22 @@ def search(
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of sampling and training. Default: 0.", rich_help_panel=SEARCH)
+        int | None,
+        typer.Option(metavar="N", help="Seed of sampling and training. Default: 0.", rich_help_panel=SEARCH),
     ] = None,
-    max_latency_ms: Annotated[float | None, typer.Option(metavar="MS", rich_help_panel=LIMITS)] = None,
-    max_energy_mj: Annotated[float | None, typer.Option(metavar="MJ", rich_help_panel=LIMITS)] = None,
-    max_parameters: Annotated[int | None, typer.Option(metavar="N", rich_help_panel=LIMITS)] = None,
-    max_multiply_adds: Annotated[int | None, typer.Option(metavar="N", rich_help_panel=LIMITS)] = None,
+    max_latency_ms: Annotated[
+        float | None,
+        typer.Option(metavar="MS", help="Milliseconds of one inference.", rich_help_panel=LIMITS),
+    ] = None,
+    max_energy_mj: Annotated[
+        float | None, typer.Option(metavar="MJ", help="Millijoules of one image.", rich_help_panel=LIMITS)
+    ] = None,
+    max_parameters: Annotated[
+        int | None, typer.Option(metavar="N", help="Weights of the network.", rich_help_panel=LIMITS)
+    ] = None,
+    max_multiply_adds: Annotated[
+        int | None, typer.Option(metavar="N", help="Multiply-accumulates of one image.", rich_help_panel=LIMITS)
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -71,48 +82,55 @@ def search(
     ] = None,
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Where the data's files lie, or may be downloaded to.", rich_help_panel=DATA),
+        typer.Option(metavar="DIR", help="Where its files lie, or may be downloaded to.", rich_help_panel=DATA),
     ] = None,
     resolution: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Side of the images, for training and measuring. Default: the data's.", rich_help_panel=DATA
+            metavar="PIXELS",
+            help="Side of the images, for training and measuring. Default: the data's.",
+            rich_help_panel=DATA,
         ),
     ] = None,
     train_samples: Annotated[
         int | None,
-        typer.Option(min=1, help="Train on a fixed stratified subset of this size.", rich_help_panel=DATA),
+        typer.Option(metavar="N", help="Train on a fixed stratified subset of this size.", rich_help_panel=DATA),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs of training a candidate. Default: 5.", rich_help_panel=DATA)
+        int | None,
+        typer.Option(metavar="N", help="Epochs of training a candidate. Default: 5.", rich_help_panel=DATA),
     ] = None,
     train_batch_size: Annotated[
-        int | None, typer.Option(min=2, help="Training batch. Default: 32.", rich_help_panel=DATA)
+        int | None, typer.Option(metavar="N", help="Training batch. Default: 32.", rich_help_panel=DATA)
     ] = None,
     device: Device = None,
     energy: Energy = None,
     batch_size: BatchSize = None,
-    precision: PrecisionOption = None,
-    runtime: RuntimeOption = None,
+    precision: Precision = None,
+    runtime: Runtime = None,
     threads: Threads = None,
     study: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|FILE",
             help="Study name, or a study file in YAML. Default: <space>-<data>.",
-            rich_help_panel=RUN,
+            rich_help_panel=STUDY,
         ),
     ] = None,
-    storage: Storage = None,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Start no candidate after this time.", rich_help_panel=RUN)
+        float | None,
+        typer.Option(metavar="SECONDS", help="Start no candidate after this time.", rich_help_panel=STUDY),
     ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Say what would run and what one candidate costs; store nothing.", rich_help_panel=RUN
+            "--dry-run",
+            metavar="",
+            help="Say what would run and what one candidate costs; store nothing.",
+            rich_help_panel=STUDY,
         ),
     ] = False,
+    storage: Storage = None,
     json: Json = False,
 ) -> None:
     """Search for Pareto-efficient backbones. The same command continues a study.
@@ -138,14 +156,14 @@ def search(
         "device": device,
         "energy": energy,
         "batch_size": batch_size,
-        "precision": None if precision is None else precision.value,
-        "runtime": None if runtime is None else runtime.value,
+        "precision": precision,
+        "runtime": runtime,
         "threads": threads,
         "timeout": timeout,
     }
     config = _config(study, options)
     if dry_run:
-        _dry_run(config, as_json=json)
+        _dry_run(config, storage, as_json=json)
     else:
         _run(config, storage, as_json=json)
 
@@ -160,7 +178,7 @@ def _config(study: str | None, options: dict[str, Any]) -> StudyConfig:
 
 def _run(config: StudyConfig, storage: str | None, *, as_json: bool) -> None:
     from osanas.cli.progress import progress
-    from osanas.cli.tables import pareto_table, print_table
+    from osanas.cli.studies import print_pareto
     from osanas.engine.api import run_search
 
     previous = signal.signal(signal.SIGTERM, _interrupt)
@@ -172,21 +190,18 @@ def _run(config: StudyConfig, storage: str | None, *, as_json: bool) -> None:
         raise typer.Exit(130) from None
     finally:
         signal.signal(signal.SIGTERM, previous)
-    if as_json:
-        print_json(view.pareto_document())
-    else:
-        print_table(pareto_table(view))
+    print_pareto(view, as_json=as_json)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _dry_run(config: StudyConfig, *, as_json: bool) -> None:
-    from osanas.cli.tables import print_dry_run
+def _dry_run(config: StudyConfig, storage: str | None, *, as_json: bool) -> None:
+    from osanas.cli.reports import print_dry_run
     from osanas.engine.dry_run import dry_run
 
-    document = dry_run(config)
+    document = dry_run(config, storage)
     if as_json:
         print_json(document)
     else:

@@ -15,13 +15,13 @@ def spaces(
     json: Json = False,
 ) -> None:
     """List the search spaces, or show one: its dimensions, its size and what its members cost."""
-    from osanas.cli.tables import print_space, print_table, spaces_table
+    from osanas.cli.reports import print_space, print_spaces
     from osanas.spaces import SearchSpace, available
 
     if name is None:
         loaded = [SearchSpace.load(known) for known in available()]
         rows = [{"name": s.name, "size": s.size, "description": s.description} for s in loaded]
-        print_json({"spaces": rows}) if json else print_table(spaces_table(rows))
+        print_json({"spaces": rows}) if json else print_spaces(rows)
         return
     space = SearchSpace.load(name)
     document: dict[str, Any] = {

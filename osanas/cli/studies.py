@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osanas.cli.options import Json, Storage, print_json, study_name
+from osanas.cli.options import Json, Storage, open_view, print_json
 
 if TYPE_CHECKING:
     from osanas.store.view import StudyView
@@ -16,64 +16,68 @@ Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or i
 
 def studies(storage: Storage = None, json: Json = False) -> None:
     """List the studies of this folder, or of a database."""
-    from osanas.cli.tables import print_table, studies_table
+    from osanas.cli.tables import print_studies
 
     rows = _summaries(storage)
     if json:
         print_json({"studies": rows})
     elif rows:
-        print_table(studies_table(rows))
+        print_studies(rows)
     else:
         typer.echo("No studies here. Start one with: osanas search", err=True)
 
 
 def show(
     study: Study,
-    trial: Annotated[int | None, typer.Argument(min=0, help="A trial's number.")] = None,
+    trial: Annotated[int | None, typer.Argument(min=0, metavar="[TRIAL]", help="A trial's number.")] = None,
     storage: Storage = None,
     json: Json = False,
 ) -> None:
     """List every trial of a study, or show one with its learning curve and architecture."""
-    from osanas.cli.tables import print_table, print_trial, trials_table
+    from osanas.cli.tables import print_trial, print_trials
 
-    view = _open(study, storage)
+    view = open_view(study, storage)
     if trial is not None:
         document = view.trial_document(trial)
         print_json(document) if json else print_trial(document)
     elif json:
         print_json(view.show_document())
     else:
-        print_table(trials_table(view))
+        print_trials(view)
 
 
 def pareto(
     study: Study,
     storage: Storage = None,
     all_rungs: Annotated[
-        bool, typer.Option("--all-rungs", help="Compare candidates of every fidelity, not of the highest alone.")
+        bool,
+        typer.Option("--all-rungs", metavar="", help="Compare candidates of every fidelity, not of the highest alone."),
     ] = False,
     json: Json = False,
 ) -> None:
     """List the Pareto-efficient candidates of a study, by rising cost. Exit code 1 if there is none."""
-    from osanas.cli.tables import pareto_table, print_table
+    print_pareto(open_view(study, storage), all_rungs=all_rungs, as_json=json)
+
+
+def print_pareto(view: StudyView, *, as_json: bool, all_rungs: bool = False) -> None:
+    """Prints the front of a study; one without candidates as JSON alone.
+
+    Raises:
+        SearchFailed: There is no candidate on it.
+    """
+    from osanas.cli.tables import print_front
     from osanas.errors import SearchFailed
 
-    view = _open(study, storage)
-    if json:
+    is_empty = not view.pareto(all_rungs=all_rungs)
+    if as_json:
         print_json(view.pareto_document(all_rungs=all_rungs))
-    elif view.pareto(all_rungs=all_rungs):
-        print_table(pareto_table(view, all_rungs=all_rungs))
-    if not view.pareto(all_rungs=all_rungs):
+    elif not is_empty:
+        print_front(view, all_rungs=all_rungs)
+    if is_empty:
         raise SearchFailed(
             f"The study '{view.name}' has no trained candidate within its limits.",
             "Let the search go on, or relax a limit; 'osanas show' lists the trials.",
         )
-
-
-def _open(study: str, storage: str | None) -> StudyView:
-    from osanas.engine.api import open_study
-
-    return open_study(study_name(study), storage)
 
 
 def _summaries(storage: str | None) -> list[dict[str, Any]]:

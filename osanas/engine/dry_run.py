@@ -39,8 +39,11 @@ def dry_run(config: StudyConfig, storage: str | None = None) -> dict[str, Any]:
         "training_s_per_epoch": epoch_s,
         "training_s": epoch_s * config.epochs,
     }
+    total_min = (measuring_s + epoch_s * config.epochs) * config.trials / 60
+    notes = [f"As many candidates of this cost as there are trials would take about {total_min:,.2g} minutes."]
     broken = config.limits.broken_by({key: figures[key] for key in _LIMITED})
-    notes = [f"It would be stopped before training: {broken}."] if broken else []
+    if broken:
+        notes.append(f"It would be stopped before training: {broken}.")
     return {
         "search": {
             "study": config.name,

@@ -14,6 +14,7 @@ class Streaks:
     """Counts of this process; each run of a search begins anew. A duplicate ends only the streak of duplicates."""
 
     duplicates: int = 0
+    patience: int = DUPLICATES_BEFORE_RANDOM
     infeasible: int = 0
     failures: int = 0
     failure_kind: str | None = None
@@ -28,6 +29,8 @@ class Streaks:
         if status == "duplicate":
             self.duplicates += 1
             return
+        # A random member drawn for a stuck sampler gives it half as many tries to repeat itself as before.
+        self.patience = max(1, self.patience // 2) if self.sampler_is_stuck else DUPLICATES_BEFORE_RANDOM
         self.duplicates = 0
         self.infeasible = self.infeasible + 1 if status == "infeasible" else 0
         same = status == "failed" and kind == self.failure_kind
@@ -37,7 +40,7 @@ class Streaks:
     @property
     def sampler_is_stuck(self) -> bool:
         """Whether the sampler repeats itself, so that a random member is drawn instead."""
-        return self.duplicates >= DUPLICATES_BEFORE_RANDOM
+        return self.duplicates >= self.patience
 
     @property
     def fails_alike(self) -> bool:

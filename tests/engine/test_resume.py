@@ -58,6 +58,7 @@ def test_one_worker_repeats_itself_with_the_same_seed(job: Job, folder: Path) ->
 
 @pytest.mark.parametrize(("point", "nth"), [(point, 2 if "optuna study" not in point else 1) for point in DEATHS])
 def test_a_process_that_dies_anywhere_loses_nothing(job: Job, url: str, point: str, nth: int) -> None:
+    job = replace(job, trials=4)
     dying = replace(job, die=(point, nth))
     if point == "after reopening":
         assert run(replace(job, options={"max_latency_ms": 0.001}, trials=3, space=FEW))[0] == 1
@@ -68,7 +69,8 @@ def test_a_process_that_dies_anywhere_loses_nothing(job: Job, url: str, point: s
 
     begun: list[CandidateStarted] = []
     search(job, listener=lambda event: begun.append(event) if isinstance(event, CandidateStarted) else None)
-    check_study(url, 6, log=Path("log"))
+    # a training that ended without its result being stored is looked up in its checkpoint
+    check_study(url, job.trials, log=None if point == "before the result" else Path("log"))
     store = Store.open(url)
     numbers = {evaluation.digest: evaluation.trial for evaluation in store.evaluations(store.study("s").id)}
     for digest, trial in held.items():
@@ -90,19 +92,19 @@ def test_a_takeover_goes_on_from_the_last_epoch(job: Job, url: str) -> None:
     search(slow, evaluator)
     check_study(url, 2, log=Path("log"))
     starts = [line.split()[2] for line in Path("log").read_text().splitlines() if line.startswith("start")]
-    assert starts == ["0", "0", "2"]
+    assert starts == ["0", "0", "1"]
     assert not list(Path("studies").rglob("*.ckpt"))
 
 
 def test_kill_9_at_random_moments(job: Job, url: str) -> None:
     rng = random.Random(7)
-    job = replace(job, trials=25, epoch_s=0.01, sampler="tpe")
+    job = replace(job, trials=15, epoch_s=0.01)
     kills = 0
     while True:
         process = fakes.launch(job)
         assert process.stdout is not None
         process.stdout.readline()  # it has begun
-        time.sleep(rng.uniform(0.0, 0.5))
+        time.sleep(rng.uniform(0.0, 0.4 + 0.1 * kills))
         if process.poll() is not None:
             break
         process.kill()
@@ -113,8 +115,8 @@ def test_kill_9_at_random_moments(job: Job, url: str) -> None:
     assert code == 0, errors
     assert kills >= 3
     ends = [line.split()[1] for line in Path("log").read_text().splitlines() if line.startswith("end")]
-    assert len(ends) <= 25 + kills  # a result that was cut off on its way to the database is found again
-    check_study(url, 25)
+    assert len(ends) <= 15 + kills  # a result that was cut off on its way to the database is found again
+    check_study(url, 15)
 
 
 @pytest.mark.parametrize("error", [EnvironmentFailure("The GPU is lost.", "Run it again."), KeyboardInterrupt()])
@@ -167,7 +169,7 @@ def test_another_sampler_on_resume(job: Job, url: str) -> None:
     ("change", "line"),
     [
         (lambda job: replace(job, epochs=3), "epochs: stored 2, now 3"),
-        (lambda job: replace(job, space={**SPACE, "attention": "ese"}), "space.attention: stored 'none', now 'ese'"),
+        (lambda job: replace(job, space={**SMALL, "attention": "ese"}), "space.attention: stored 'none', now 'ese'"),
         (
             lambda job: replace(job, options={"objectives": ["accuracy", "energy_mj"]}),
             "objectives[1]: stored 'latency_ms', now 'energy_mj'",
@@ -201,7 +203,7 @@ def test_an_exhausted_space_ends_with_success(job: Job, url: str) -> None:
     events: list[Event] = []
     view = search(replace(job, space=FEW, trials=50), listener=events.append)
     assert "Every network of the space 'few' has been evaluated." in [e.text for e in events if isinstance(e, Note)]
-    check_study(url, 18, log=Path("log"))
+    check_study(url, 6, log=Path("log"))
     duplicates = [candidate for candidate in view.candidates() if candidate.status == "duplicate"]
     for duplicate in duplicates:
         assert duplicate.reason is not None
@@ -212,13 +214,8 @@ def test_an_exhausted_space_ends_with_success(job: Job, url: str) -> None:
 
 
 def test_a_space_of_one_member(job: Job, url: str) -> None:
-    only = {**SMALL, **SearchSpace_document()}
-    search(replace(job, space=only, trials=3))
+    search(replace(job, space={**start(), "name": "one"}, trials=3))
     check_study(url, 1, log=Path("log"))
-
-
-def SearchSpace_document() -> dict[str, Any]:  # noqa: N802
-    return {**start(), "name": "one"}
 
 
 def test_the_time_limit_starts_no_further_candidate(job: Job, url: str) -> None:
@@ -231,13 +228,12 @@ def test_the_time_limit_starts_no_further_candidate(job: Job, url: str) -> None:
 
 
 def test_limits_relaxed_on_resume_reopen_a_candidate(job: Job, url: str) -> None:
-    search(replace(job, space=FEW, trials=50, options={"max_latency_ms": 0.45}))
-    strict = _by_status(url)
-    assert strict["infeasible"] > 3
+    search(replace(job, space=FEW, trials=50, options={"max_latency_ms": 0.4}))
+    assert _by_status(url) == {"complete": 1, "infeasible": 5, "failed": 0}
     view = search(replace(job, space=FEW, trials=50))
-    check_study(url, 18, log=Path("log"))
+    check_study(url, 6, log=Path("log"))
     assert _by_status(url)["infeasible"] == 0
-    assert len({candidate.digest for candidate in view.candidates() if candidate.status == "complete"}) == 18
+    assert len({candidate.digest for candidate in view.candidates() if candidate.status == "complete"}) == 6
 
 
 def test_a_starting_point_is_reopened_when_the_limits_are_relaxed(job: Job, url: str) -> None:
@@ -341,6 +337,7 @@ def test_a_lease_survives_a_suspended_machine(job: Job, url: str) -> None:
     check_study(url, 6, log=Path("log"))
 
 
+@pytest.mark.filterwarnings("ignore:Fixed parameter")
 def test_trials_enqueued_by_a_user_are_evaluated_or_refused(job: Job, url: str) -> None:
     search(replace(job, trials=2))
     study = open_optuna(url)

@@ -80,7 +80,7 @@ def test_numbers_out_of_range(name: str) -> None:
 def test_digits() -> None:
     data = load("digits")
     assert (data.num_classes, data.in_channels, data.resolution) == (10, 1, 8)
-    assert [len(data.train), len(data.val), len(data.test)] == [997, 500, 300]
+    assert [len(data.train), len(data.val), len(data.test)] == [597, 1000, 200]
     assert memory(data.train).images.dtype == torch.uint8
     assert int(memory(data.train).images.max()) == 255
     for split in (data.train, data.val, data.test):
@@ -105,7 +105,7 @@ def test_the_subset_changes_training_alone() -> None:
     assert torch.equal(memory(part.test).images, memory(whole.test).images)
     assert part.fingerprint != whole.fingerprint
     assert part.describe()["train_samples"] == 100
-    with pytest.raises(UsageError, match="at most 997"):
+    with pytest.raises(UsageError, match="at most 597"):
         load("digits", train_samples=998)
 
 
@@ -113,7 +113,7 @@ def test_the_description_is_json() -> None:
     description = load("digits", resolution=16).describe()
     assert json.loads(json.dumps(description)) == description
     assert description["resolution"] == 16
-    assert [description[f"{part}_size"] for part in ("train", "val", "test")] == [997, 500, 300]
+    assert [description[f"{part}_size"] for part in ("train", "val", "test")] == [597, 1000, 200]
 
 
 def test_normalised_by_the_training_images(fashion: Path) -> None:

@@ -1,0 +1,380 @@
+"""What a user may get wrong: one line says what it is, one what to do, and the exit code whose mistake it was."""
+
+from __future__ import annotations
+
+import sqlite3
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from osanas.measure.meter import Unavailable
+from osanas.store import database
+from tests.cli.conftest import Command, assert_explained
+from tests.fakes import TableEvaluator
+
+TINY = ("search", "--space", "tiny", "--device", "cpu", "--energy", "estimated", "--threads", "1", "--trials", "1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem", "fix"),
+    [
+        (("search", "--space", "vovnett"), "no search space called 'vovnett'", "Did you mean 'vovnet'?"),
+        (("search", "--space", "missing.yaml"), "missing.yaml", ""),
+        (("spaces", "vovnett"), "no search space called 'vovnett'", "Did you mean 'vovnet'?"),
+        ((*TINY, "--data", "digit"), "There is no data set 'digit'.", "Did you mean 'digits'?"),
+        ((*TINY, "--data", "imagefolder"), "names no folder", "imagefolder:DIR"),
+        ((*TINY, "--data", "imagefolder:nowhere"), "The image folder nowhere does not exist.", "existing folder"),
+        ((*TINY, "--device", "tpu"), "Unknown device 'tpu'.", "Use auto, cpu, cuda or cuda:N."),
+        ((*TINY, "--energy", "solar"), "Unknown energy meter 'solar'.", "rapl, estimated or none"),
+        ((*TINY, "--resolution", "3"), "Resolution 3 is too small", "at least 8"),
+        ((*TINY, "--train-samples", "5"), "5 training images were asked for, and there are 10 classes.", "at least 10"),
+        ((*TINY, "--storage", "study.db"), "no database URL", "sqlite:///"),
+        ((*TINY, "--storage", "sqlite://"), "in memory", "Name a file"),
+        ((*TINY, "--storage", "postgresql://u:geheim@/d:x:y"), "", ""),
+        ((*TINY, "--study", "missing.yaml"), "missing.yaml does not exist", "--study"),
+        ((*TINY, "--energy", "none", "--objectives", "energy_mj"), "energy_mj cannot be searched", "--objectives"),
+        (("profile", "resnet5"), "There is no network 'resnet5'.", "Did you mean 'resnet50'?"),
+        (("profile", "vovnet40"), "There is no network 'vovnet40'.", "vovnet"),
+        (("profile", "missing.json"), "missing.json cannot be read", "Name a readable JSON file."),
+        (("profile", "nowhere:3"), "There is no study 'nowhere'", ""),
+        (("profile", "vovnet39", "--device", "tpu"), "Unknown device 'tpu'.", "cuda:N"),
+        (("profile", "vovnet39", "--resolution", "4", "--device", "cpu"), "Resolution 4 is too small", "at least 8"),
+        (("show", "nowhere"), "There is no study 'nowhere' in ", "osanas search"),
+        (("pareto", "nowhere", "--storage", "sqlite:///nowhere.db"), "There is no database nowhere.db.", "--storage"),
+    ],
+)
+def test_named_wrongly(osanas: Command, arguments: tuple[str, ...], problem: str, fix: str) -> None:
+    result = osanas(*arguments)
+    if problem:
+        assert_explained(result, 2, problem, fix)
+    assert "geheim" not in result.err
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("--trials", "0", "--trials: input should be greater than 0, got 0"),
+        ("--trials", "-3", "--trials: input should be greater than 0, got -3"),
+        ("--epochs", "0", "--epochs: input should be greater than 0, got 0"),
+        ("--max-latency-ms", "nan", "--max-latency-ms: input should be a finite number, got nan"),
+        ("--max-latency-ms", "-1", "--max-latency-ms: input should be greater than 0, got -1.0"),
+        ("--max-energy-mj", "inf", "--max-energy-mj: input should be a finite number, got inf"),
+        ("--max-energy-mj", "0", "--max-energy-mj: input should be greater than 0, got 0.0"),
+        ("--max-parameters", "-5", "--max-parameters: input should be greater than 0, got -5"),
+        ("--max-multiply-adds", "0", "--max-multiply-adds: input should be greater than 0, got 0"),
+        ("--timeout", "inf", "--timeout: a finite number of seconds, got inf"),
+        ("--seed", "-1", "--seed: input should be greater than or equal to 0, got -1"),
+        ("--threads", "0", "--threads: input should be greater than 0, got 0"),
+        ("--sampler", "tep", "got 'tep'. Did you mean 'tpe'?"),
+        ("--precision", "fp8", "--precision: one of fp32, fp16, bf16 was expected, got 'fp8'"),
+        ("--runtime", "tensorrt", "--runtime: "),
+        ("--objectives", "accuracy,latency", "got 'latency'. Did you mean 'latency_ms'?"),
+        ("--objectives", "accuracy,accuracy", "--objectives: each objective once"),
+        ("--study", "a b", "--study: letters, digits, "),
+    ],
+)
+def test_value_out_of_range(osanas: Command, folder: Path, option: str, value: str, problem: str) -> None:
+    result = osanas("search", option, value)
+    assert (result.code, result.out) == (2, "")
+    first, second, fix = result.err.splitlines()
+    assert first == "error: The command line has 1 problem:"
+    assert second.startswith("  --")
+    assert problem in second
+    assert fix == "  Correct the keys named above."
+    assert not (folder / "studies").exists()
+
+
+def test_every_problem_at_once(osanas: Command) -> None:
+    result = osanas("search", "--trials", "0", "--epochs", "-1", "--max-latency-ms", "nan", "--sampler", "x")
+    assert result.code == 2
+    assert result.err.startswith("error: The command line has 4 problems:\n")
+    for option in ("--trials", "--epochs", "--max-latency-ms", "--sampler"):
+        assert f"\n  {option}: " in result.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "key"),
+    [("--batch-size", "0", "batch_size"), ("--threads", "0", "threads"), ("--precision", "fp8", "precision")],
+)
+def test_value_out_of_range_in_profile(osanas: Command, option: str, value: str, key: str) -> None:
+    result = osanas("profile", "vovnet39", option, value)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.splitlines()[-3] == "error: The measurement protocol has 1 problem:"
+    assert f"  {key}: " in result.err
+
+
+# device and meters ------------------------------------------------------------------------------------------------
+
+
+def test_cuda_without_a_gpu(osanas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for command in (("search", "--space", "tiny", "--trials", "1"), ("profile", "vovnet39")):
+        result = osanas(*command, "--device", "cuda")
+        assert_explained(result, 2, "The device 'cuda' is not available: ", "Use --device cpu, or run 'osanas doctor'")
+
+
+@pytest.mark.parametrize("choice", ["rapl", "measured"])
+def test_named_meter_that_is_not_there(osanas: Command, monkeypatch: pytest.MonkeyPatch, choice: str) -> None:
+    missing = Unavailable("there is no RAPL zone here", "Use --energy estimated.")
+    monkeypatch.setattr("osanas.measure.energy.open_rapl", lambda *_: missing)
+    result = osanas("search", "--space", "tiny", "--device", "cpu", "--energy", choice)
+    assert_explained(result, 2, f"The energy meter '{choice}' is not available: there is no RAPL zone here.", "estimat")
+
+
+def test_timm_is_not_installed(osanas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "timm", None)
+    result = osanas("profile", "timm:resnet10t", "--device", "cpu", "--energy", "none")
+    assert result.code == 2
+    *_, problem, fix = result.err.splitlines()
+    assert problem == "error: The network 'timm:resnet10t' needs the package 'timm', which is not installed."
+    assert fix == "  Install it with: pip install 'osanas[timm]'"
+
+
+# data -------------------------------------------------------------------------------------------------------------
+
+FASHION = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+
+
+def test_missing_data_file(osanas: Command, folder: Path) -> None:
+    (folder / "data").mkdir()
+    (folder / "data" / FASHION[1]).write_bytes(b"")
+    result = osanas(*TINY, "--data", "fashion_mnist", "--data-dir", "data")
+    assert_explained(result, 2, f"The data file data/{FASHION[0]} does not exist.", "--data-dir")
+
+
+def test_corrupt_data_file(osanas: Command, folder: Path) -> None:
+    (folder / "data").mkdir()
+    for name in FASHION:
+        (folder / "data" / name).write_bytes(b"not gzip")
+    result = osanas(*TINY, "--data", "fashion_mnist", "--data-dir", "data")
+    assert_explained(result, 2, f"The data file data/{FASHION[0]} cannot be read", "intact copy")
+
+
+def test_data_that_cannot_be_downloaded(osanas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(_root: Path) -> None:
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("osanas.tasks.sources._download_fashion_mnist", offline)
+    result = osanas(*TINY, "--data", "fashion_mnist", "--data-dir", "data")
+    assert_explained(result, 2, "could not be downloaded: Name or service not known", "--data-dir")
+
+
+def test_image_folder_with_a_broken_image(osanas: Command, folder: Path) -> None:
+    for name, grey in (("cats", 40), ("dogs", 200)):
+        (folder / "images" / name).mkdir(parents=True)
+        for index in range(8):
+            Image.fromarray(np.full((16, 16, 3), grey, np.uint8)).save(folder / "images" / name / f"{index}.png")
+    (folder / "images" / "dogs" / "3.png").write_bytes(b"\x89PNG and then nothing")
+    result = osanas(*TINY, "--data", "imagefolder:images", "--resolution", "16")
+    assert_explained(result, 2, "images/dogs/3.png", "")
+
+
+# files of the user ------------------------------------------------------------------------------------------------
+
+
+def test_space_file_with_many_problems(osanas: Command, folder: Path) -> None:
+    (folder / "bad.yaml").write_text(
+        """
+name: bad
+stem: {channels: [8, 8, {choices: []}], downsample: pool}
+stages:
+  - {conv_channels: wide, out_channels: 16, layers: 1, modules: 1}
+  - {conv_channels: 8, out_channels: {low: 32, high: 16}, layers: 1, modules: 1}
+  - {conv_channels: 8, out_channels: 16, layer: 2, modules: 1}
+  - {conv_channels: 8, out_channels: {low: 16, high: 32, step: 0}, layers: 1, modules: 1}
+conv: dense
+attention: none
+identity: false
+""",
+        encoding="utf-8",
+    )
+    for command in (("spaces", "bad.yaml"), ("search", "--space", "bad.yaml", "--trials", "1")):
+        result = osanas(*command)
+        assert (result.code, result.out) == (2, "")
+        assert "problems" in result.err.splitlines()[0]
+        assert "Did you mean 'layers'?" in result.err
+        for key in ("stem.channels[2]", "stages[0].conv_channels", "stages[1].out_channels", "stages[3].out_channels"):
+            assert f"\n  {key}" in result.err
+
+
+@pytest.mark.parametrize("command", [("spaces", "broken.yaml"), ("search", "--study", "broken.yaml")])
+def test_broken_yaml(osanas: Command, folder: Path, command: tuple[str, ...]) -> None:
+    (folder / "broken.yaml").write_text("name: [unfinished\nother: 1\n", encoding="utf-8")
+    result = osanas(*command)
+    assert (result.code, result.out) == (2, "")
+    assert "broken.yaml has 1 problem:\n  not valid YAML: line 2" in result.err
+
+
+def test_study_file_with_many_problems(osanas: Command, folder: Path) -> None:
+    (folder / "many.yaml").write_text(
+        "spase: tiny\ntrials: many\nsampler: tep\nmax_latency_ms: -1\nepochs: 0\n", encoding="utf-8"
+    )
+    result = osanas("search", "--study", "many.yaml")
+    assert (result.code, result.out) == (2, "")
+    lines = result.err.splitlines()
+    assert lines[0] == "error: The study file many.yaml has 5 problems:"
+    assert {line.split(":")[0].strip() for line in lines[1:-1]} == {
+        "spase", "trials", "sampler", "max_latency_ms", "epochs",
+    }  # fmt: skip
+    assert "Did you mean 'space'?" in result.err
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", ""),
+        ('{"stem": {"channels": [8, 8, 16]}}', "stages"),
+    ],
+)
+def test_architecture_file(osanas: Command, folder: Path, text: str, problem: str) -> None:
+    (folder / "net.json").write_text(text, encoding="utf-8")
+    result = osanas("profile", "net.json", "--device", "cpu")
+    assert (result.code, result.out) == (2, "")
+    assert "net.json" in result.err
+    assert problem in result.err
+    assert "Traceback" not in result.err
+
+
+# databases --------------------------------------------------------------------------------------------------------
+
+READERS = (("studies",), ("show", "s"), ("pareto", "s"), ("search", "--space", "few.yaml", "--study", "s"))
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_corrupt_database(osanas: Command, folder: Path, table: TableEvaluator, command: tuple[str, ...]) -> None:
+    (folder / "bad.db").write_bytes(b"no database, but long enough to be read as one" * 100)
+    result = osanas(*command, "--storage", "sqlite:///bad.db")
+    assert_explained(result, 2, "The file bad.db is no intact SQLite database", "Restore it from a copy")
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_foreign_database(osanas: Command, folder: Path, table: TableEvaluator, command: tuple[str, ...]) -> None:
+    with sqlite3.connect(folder / "other.db") as connection:
+        connection.execute("CREATE TABLE customers (name TEXT)")
+    connection.close()
+    result = osanas(*command, "--storage", "sqlite:///other.db")
+    assert_explained(result, 2, "sqlite:///other.db is not one of osanas: it holds other tables (customers)", "--stor")
+
+
+def test_locked_database(
+    osanas: Command, folder: Path, table: TableEvaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert osanas("search", "--space", "few.yaml", "--study", "s", "--trials", "1").code == 0
+    hasty = partial(database.open_engine, timeout_s=0.1)
+    monkeypatch.setattr("osanas.store.store.open_engine", hasty)
+    monkeypatch.setattr("osanas.store.store.PATIENCE_S", 0.5)
+    connection = sqlite3.connect(folder / "studies" / "s" / "study.db", isolation_level=None)
+    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        result = osanas("search", "--space", "few.yaml", "--study", "s", "--trials", "2")
+        assert_explained(result, 3, "stayed locked by another program", "run the same command again")
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
+    assert osanas("search", "--space", "few.yaml", "--study", "s", "--trials", "2").code == 0
+
+
+def test_folder_that_cannot_be_written(osanas: Command, folder: Path, table: TableEvaluator) -> None:
+    (folder / "studies").write_text("a file where the folder should be", encoding="utf-8")
+    result = osanas("search", "--space", "few.yaml", "--trials", "1")
+    assert_explained(result, 2, "The folder studies/few-digits cannot be written: Not a directory", "Make it writable")
+
+
+def test_one_bad_file_does_not_hide_the_other_studies(
+    osanas: Command, folder: Path, table: TableEvaluator
+) -> None:
+    assert osanas("search", "--space", "few.yaml", "--trials", "1").code == 0
+    (folder / "studies" / "broken").mkdir()
+    (folder / "studies" / "broken" / "study.db").write_bytes(b"garbage" * 100)
+    result = osanas("studies", "--json")
+    assert result.code == 0
+    assert [study["study"] for study in result.document["studies"]] == ["few-digits"]
+    assert result.err.startswith("note: The file studies/broken/study.db is no intact SQLite database")
+
+
+# studies ----------------------------------------------------------------------------------------------------------
+
+
+def search(osanas: Command, *options: str) -> Any:
+    return osanas("search", "--space", "few.yaml", "--trials", "2", *options)
+
+
+def test_unknown_study_and_trial(osanas: Command, table: TableEvaluator) -> None:
+    assert search(osanas).code == 0
+    for command in ("show", "pareto"):
+        assert_explained(osanas(command, "few-digts"), 2, "There is no study 'few-digts'", "Did you mean 'few-digits'?")
+    for command in (("show", "few-digits", "9"), ("profile", "few-digits:9", "--device", "cpu")):
+        assert_explained(osanas(*command), 2, "The study 'few-digits' has no trial 9.", "Its trials are 0 to 1.")
+    stored = ("--storage", "sqlite:///studies/few-digits/study.db")
+    assert_explained(osanas("show", "few-digts", *stored), 2, "no study 'few-digts'", "Did you mean 'few-digits'?")
+
+
+def test_resume_with_other_settings(osanas: Command, table: TableEvaluator) -> None:
+    assert search(osanas).code == 0
+    result = search(osanas, "--epochs", "3", "--objectives", "accuracy,latency_ms")
+    assert (result.code, result.out) == (2, "")
+    lines = result.err.splitlines()
+    assert lines[0].endswith("was made with other settings:")
+    assert "  epochs: stored 5, now 3" in lines
+    assert any(line.startswith("  objectives") for line in lines)
+    assert lines[-1].startswith("  Repeat the stored settings")
+    assert all(line.strip() for line in lines)
+
+
+def test_limits_that_nothing_can_meet(osanas: Command, table: TableEvaluator) -> None:
+    result = search(osanas, "--max-parameters", "3700")
+    assert (result.code, result.out) == (1, "")
+    *_, problem, fix = result.err.splitlines()
+    assert problem.startswith("error: The search ended without a trained candidate. The closest was trial ")
+    assert "parameters " in problem
+    assert "over the limit" in problem
+    assert fix.startswith("  ")
+    assert table.trained == []
+    assert osanas("pareto", "few-digits").code == 1
+
+
+def test_many_in_a_row_over_a_limit(
+    osanas: Command, table: TableEvaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("osanas.engine.streaks.INFEASIBLE_IN_A_ROW", 3)
+    monkeypatch.setattr("osanas.engine.worker.INFEASIBLE_IN_A_ROW", 3)
+    result = osanas("search", "--space", "small.yaml", "--trials", "5", "--max-latency-ms", "0.001")
+    assert result.code == 1
+    assert "\nerror: 3 candidates in a row broke a limit before training. The closest was trial " in result.err
+    assert result.err.endswith("\n  Relax the limit, or choose a smaller --space.\n")
+    assert table.trained == []
+
+
+def test_limits_that_no_trained_candidate_meets_any_more(osanas: Command, table: TableEvaluator) -> None:
+    assert search(osanas).code == 0
+    result = search(osanas, "--max-parameters", "1", "--json")
+    assert result.code == 1
+    assert result.document["candidates"] == []
+    assert "has no trained candidate within its limits" in result.err
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(osanas: Command) -> None:
+    for arguments in (("--debug", "spaces", "nope"), ("spaces", "nope", "--debug")):
+        result = osanas(*arguments)
+        assert result.code == 2
+        assert result.err.startswith("Traceback (most recent call last):\n")
+        assert "error: There is no search space called 'nope'." in result.err
+    assert "Traceback" not in osanas("spaces", "nope").err
+
+
+def test_a_failed_start_leaves_no_study(osanas: Command, folder: Path) -> None:
+    assert osanas("search", "--space", "vovnett").code == 2
+    assert not (folder / "studies").exists()
