@@ -148,7 +148,8 @@ class StudyConfig(Limits):
             return self.study
         kind, _, folder = self.data.partition(":")
         data = f"{kind}-{Path(folder).name}" if folder else kind
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(self.space).stem}-{data}")[:120]
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(self.space).stem}-{data}")
+        return name.lstrip("._-")[:120] or "study"
 
     def chosen_objectives(self) -> tuple[Objective, ...]:
         """The objectives, with the default resolved.
@@ -201,21 +202,31 @@ def study_config(file: Path | None, options: Mapping[str, Any]) -> StudyConfig:
         ConfigError: With every problem of file and options.
     """
     given = {key: value for key, value in options.items() if value is not None}
-    if file is None:
-        try:
-            return validate(StudyConfig, given, "The command line")
-        except ConfigError as error:
-            raise ConfigError(error.source, [_as_option(problem) for problem in error.problems]) from None
-    document = read_study_file(file)
-    document.setdefault("study", file.stem)
-    space = document.get("space")
-    if isinstance(space, str) and space.endswith((".yaml", ".yml")) and (file.parent / space).is_file():
-        document["space"] = str(file.parent / space)
-    return validate(StudyConfig, {**document, **given}, f"The study file {file}")
+    document: dict[str, Any] = {}
+    source = "The command line"
+    if file is not None:
+        source = f"The study file {file}"
+        document = read_study_file(file)
+        document.setdefault("study", file.stem)
+        space = document.get("space")
+        if isinstance(space, str) and space.endswith((".yaml", ".yml")) and (file.parent / space).is_file():
+            document["space"] = str(file.parent / space)
+    try:
+        return validate(StudyConfig, {**document, **given}, source)
+    except ConfigError as error:
+        from_file = [problem for problem in error.problems if _option(problem) not in given]
+        from_options = [_as_option(problem) for problem in error.problems if _option(problem) in given]
+        if from_options and file is not None:
+            source = f"{source} with the command line" if from_file else "The command line"
+        raise ConfigError(source, from_file + from_options) from None
+
+
+def _option(problem: Problem) -> str:
+    return re.split(r"[.\[]", problem.key, maxsplit=1)[0]
 
 
 def _as_option(problem: Problem) -> Problem:
-    return Problem(f"--{problem.key.replace('_', '-')}" if problem.key else "", problem.message)
+    return Problem(f"--{problem.key.replace('_', '-')}", problem.message)
 
 
 def difference(stored: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
@@ -241,4 +252,4 @@ def _flatten(document: Any, prefix: str = "") -> dict[str, Any]:
             for index, part in enumerate(document)
             for path, value in _flatten(part, f"{prefix}[{index}]").items()
         }
-    return {prefix: document}
+    return {prefix: document} if prefix else {}

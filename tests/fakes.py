@@ -245,12 +245,13 @@ def main() -> int:
         _die_at(owner, name, job.die[1], before=before)
 
     def listener(event: Event) -> None:
-        print("started" if isinstance(event, SearchStarted) else type(event).__name__, flush=True)
+        sys.stdout.write("started\n" if isinstance(event, SearchStarted) else f"{type(event).__name__}\n")
+        sys.stdout.flush()
 
     try:
         search(job, listener=listener)
     except OsanasError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return error.exit_code
     return 0
 

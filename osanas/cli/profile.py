@@ -58,6 +58,8 @@ def profile(
         "threads": threads,
     }
     profiler = _profiler(device or "auto", energy or "auto", protocol, resolution, num_classes)
+    for network in subjects:
+        network.check(resolution)
     rows = []
     for network in subjects:
         typer.echo(f"measuring {network.label}", err=True)

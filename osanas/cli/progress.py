@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from osanas.cli.tables import counted, fraction, members, number
 from osanas.engine.events import (
@@ -33,14 +33,13 @@ def progress() -> Iterator[Listener]:
     bar = Progress(
         SpinnerColumn(),
         BarColumn(bar_width=20),
-        MofNCompleteColumn(),
         TextColumn("{task.fields[status]}"),
         console=console,
         transient=True,
     )
     task = bar.add_task("", total=None, status="preparing data, device and meter")
     with bar:
-        yield _Live(console, bar, task, _Lines(console)).listen
+        yield _Live(console, bar, task, _Lines(console, is_brief=True)).listen
 
 
 @dataclass
@@ -72,9 +71,15 @@ def duration(seconds: float) -> str:
 
 @dataclass
 class _Lines:
-    """A line for each thing that happens, without epochs; duplicates in a row are counted."""
+    """A line for each thing that happens, without epochs; duplicates in a row are counted.
+
+    Attributes:
+        is_brief: Leaves out what a live display shows: the front and the time left.
+        left: The time left in words, as far as it is known.
+    """
 
     console: Console
+    is_brief: bool = False
     left: str = ""
     _clock: _Clock = field(default_factory=_Clock)
     _duplicates: int = 0
@@ -115,11 +120,14 @@ class _Lines:
         if candidate.status != "complete":
             return f"{head}  {candidate.status}: {candidate.reason}{after}"
         self.left = self._clock.left(event.trained, event.target)
-        return (
-            f"{head}  accuracy {fraction(candidate.accuracy)}  {number(candidate.latency_ms)} ms  "
-            f"{number(candidate.energy_mj)} mJ  front {event.front_size}  "
-            f"hypervolume {number(event.hypervolume, 4)}{f'  {self.left}' if self.left else ''}{after}"
+        figures = (
+            f"accuracy {fraction(candidate.accuracy)}  {number(candidate.latency_ms)} ms  "
+            f"{number(candidate.energy_mj)} mJ"
         )
+        if self.is_brief:
+            return f"{head}  {figures}{after}"
+        front = f"front {event.front_size}  hypervolume {number(event.hypervolume, 4)}"
+        return f"{head}  {figures}  {front}{f'  {self.left}' if self.left else ''}{after}"
 
 
 def _opening(event: SearchStarted) -> str:
@@ -142,12 +150,14 @@ class _Live:
     bar: Progress
     task: TaskID
     lines: _Lines
+    _count: str = ""
     _front: str = ""
 
     def listen(self, event: Event) -> None:
         self.lines.listen(event)
         match event:
             case SearchStarted():
+                self._count = f"{event.trained}/{event.target}"
                 self._show("", event.trained, event.target)
             case CandidateStarted():
                 self._show(f"trial {event.trial}: measuring")
@@ -155,6 +165,7 @@ class _Live:
                 accuracy = fraction(event.val_accuracy)
                 self._show(f"trial {event.trial}: epoch {event.epoch}/{event.epochs}, accuracy {accuracy}")
             case CandidateDone():
+                self._count = f"{event.trained}/{event.target}"
                 self._front = f"front {event.front_size}, hypervolume {number(event.hypervolume, 4)}"
                 self._show("", event.trained)
             case Waiting():
@@ -164,4 +175,4 @@ class _Live:
 
     def _show(self, doing: str, completed: int | None = None, total: int | None = None) -> None:
         known = ", ".join(part for part in (self._front, self.lines.left) if part)
-        self.bar.update(self.task, status=f"{doing}\n{known}", completed=completed, total=total)
+        self.bar.update(self.task, status=f"{self._count}  {doing}\n{known}", completed=completed, total=total)

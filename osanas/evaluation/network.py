@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from osanas.models.classifier import Classifier
 from osanas.recipe import Recipe
 from osanas.store.records import CurvePoint
 from osanas.store.store import Store
+from osanas.tasks.classification import Augmentation
 from osanas.tasks.data import ClassificationData, load
 from osanas.training.records import EpochRecord
 from osanas.training.trainer import train
@@ -52,10 +53,12 @@ class NetworkEvaluator:
 
     def identity(self) -> dict[str, Any]:
         """Task, data, recipe, device model, protocol and energy source."""
+        augmentation = Augmentation.for_data(self.data) if self.recipe.augment else None
         return {
             "task": "classification",
             "data": self.data.describe(),
             "recipe": self.recipe.model_dump(mode="json"),
+            "augmentation": None if augmentation is None else asdict(augmentation),
             "device": self.device_identity.model_key,
             "protocol": self.protocol.to_dict(),
             "energy_source": None if self.meter is None else self.meter.source,
@@ -75,12 +78,6 @@ class NetworkEvaluator:
         model = self._build(architecture)
         costs = count_costs(model, self._input_shape)
         result = self._stored_or_measured(architecture, model, costs)
-        if self.meter is not None and result.energy_mj is None:
-            reason = "; ".join(result.notes) or "no reason given"
-            raise EnvironmentFailure(
-                f"The energy meter ({self.meter.source}) gave no reading: {reason}.",
-                "See 'osanas doctor'; run the same command again once the meter works.",
-            )
         return CandidateCosts(
             parameters=costs.parameters,
             multiply_adds=costs.multiply_adds,
@@ -134,6 +131,7 @@ class NetworkEvaluator:
             ) from error
 
     def _stored_or_measured(self, architecture: Architecture, model: Classifier, costs: Costs) -> Measurement:
+        """The measurement under our key; one that lacks its energy is not kept, so that the next run tries again."""
         key = measurement_key(self.device_identity, self.protocol, self._input_shape, self.meter)
         key |= {"num_classes": self.data.num_classes, "stem_reduction": self.stem_reduction}
         digest = key_digest(key)
@@ -142,6 +140,12 @@ class NetworkEvaluator:
             if stored is not None:
                 return Measurement.from_dict(stored)
         result = measure(model, self._input_shape, self.torch_device, self.protocol, self.meter, costs=costs)
+        if self.meter is not None and result.energy_mj is None:
+            reason = "; ".join(result.notes) or "no reason given"
+            raise EnvironmentFailure(
+                f"The energy meter ({self.meter.source}) gave no reading: {reason}.",
+                "See 'osanas doctor'; run the same command again once the meter works.",
+            )
         if self.store is not None:
             self.store.save_measurement(digest, key, architecture.digest, result.to_dict())
         return result

@@ -33,6 +33,18 @@ class Subject:
     label: str
     architecture: Architecture | None
 
+    def check(self, resolution: int) -> None:
+        """Refuses now what ``build`` would refuse, so that no other network is measured in vain.
+
+        Raises:
+            UsageError: The images are too small for it, or there is no such peer.
+        """
+        if self.architecture is not None:
+            reduction = stem_reduction_for(resolution)
+            check_resolution(resolution, reduction, downsample=self.architecture.stem.downsample)
+        elif self.label.startswith(TIMM_PREFIX):  # torchvision's names are known to ``subject``
+            build_peer(self.label)
+
     def build(self, resolution: int, num_classes: int) -> nn.Module:
         """The network with random weights, for images of ``resolution`` pixels.
 
@@ -41,9 +53,13 @@ class Subject:
         """
         if self.architecture is None:
             return build_peer(self.label, num_classes)
-        reduction = stem_reduction_for(resolution)
-        check_resolution(resolution, reduction, downsample=self.architecture.stem.downsample)
-        return build(self.architecture, num_classes=num_classes, in_channels=IN_CHANNELS, stem_reduction=reduction)
+        self.check(resolution)
+        return build(
+            self.architecture,
+            num_classes=num_classes,
+            in_channels=IN_CHANNELS,
+            stem_reduction=stem_reduction_for(resolution),
+        )
 
 
 def subject(text: str, view: StudyView | None = None) -> Subject:

@@ -50,7 +50,7 @@ def parse_url(text: str) -> URL:
 def masked(url: URL) -> str:
     """The URL without its passwords, for messages: drivers take them among the options after ``?`` as well."""
     hidden = {key: "***" for key in url.query if "pass" in key.lower()}
-    return url.update_query_dict(hidden).render_as_string(hide_password=True)
+    return url.update_query_dict(hidden).render_as_string(hide_password=True).replace("%2A%2A%2A", "***")
 
 
 def sqlite_path(url: URL) -> Path | None:

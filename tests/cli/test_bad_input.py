@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from PIL import Image
 
 from osanas.measure.meter import Unavailable
 from osanas.store import database
-from tests.cli.conftest import Command, assert_explained
+from tests.cli.conftest import Command, Searched, assert_explained
 from tests.fakes import TableEvaluator
 
 TINY = ("search", "--space", "tiny", "--device", "cpu", "--energy", "estimated", "--threads", "1", "--trials", "1")
@@ -128,12 +129,16 @@ def test_named_meter_that_is_not_there(osanas: Command, monkeypatch: pytest.Monk
 
 
 def test_timm_is_not_installed(osanas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "timm", None)
-    result = osanas("profile", "timm:resnet10t", "--device", "cpu", "--energy", "none")
-    assert result.code == 2
-    *_, problem, fix = result.err.splitlines()
-    assert problem == "error: The network 'timm:resnet10t' needs the package 'timm', which is not installed."
-    assert fix == "  Install it with: pip install 'osanas[timm]'"
+    monkeypatch.setitem(sys.modules, "timm", None)
+    result = osanas("profile", "vovnet39", "timm:resnet10t", "--device", "cpu", "--energy", "none")
+    problem = "The network 'timm:resnet10t' needs the package 'timm', which is not installed."
+    assert_explained(result, 2, problem, "Install it with: pip install 'osanas[timm]'")
+
+
+def test_unknown_network_of_timm(osanas: Command) -> None:
+    pytest.importorskip("timm", reason="timm is not installed")
+    result = osanas("profile", "vovnet39", "timm:resnet10x", "--device", "cpu", "--energy", "none")
+    assert_explained(result, 2, "timm has no network 'resnet10x'.", "Did you mean 'timm:resnet10")
 
 
 # data -------------------------------------------------------------------------------------------------------------
@@ -268,23 +273,20 @@ def test_foreign_database(osanas: Command, folder: Path, table: TableEvaluator, 
     assert_explained(result, 2, "sqlite:///other.db is not one of osanas: it holds other tables (customers)", "--stor")
 
 
-def test_locked_database(
-    osanas: Command, folder: Path, table: TableEvaluator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert osanas("search", "--space", "few.yaml", "--study", "s", "--trials", "1").code == 0
-    hasty = partial(database.open_engine, timeout_s=0.1)
-    monkeypatch.setattr("osanas.store.store.open_engine", hasty)
-    monkeypatch.setattr("osanas.store.store.PATIENCE_S", 0.5)
-    connection = sqlite3.connect(folder / "studies" / "s" / "study.db", isolation_level=None)
+def test_locked_database(osanas: Command, folder: Path, searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched.copy_to(folder)
+    monkeypatch.setattr("osanas.store.store.open_engine", partial(database.open_engine, timeout_s=0.1))
+    connection = sqlite3.connect(folder / "studies" / "tiny-digits" / "study.db", isolation_level=None)
     connection.execute("PRAGMA locking_mode=EXCLUSIVE")
     connection.execute("BEGIN EXCLUSIVE")
     try:
-        result = osanas("search", "--space", "few.yaml", "--study", "s", "--trials", "2")
-        assert_explained(result, 3, "stayed locked by another program", "run the same command again")
+        for command in (("search", "--space", "tiny"), ("show", "tiny-digits")):
+            result = osanas(*command)
+            assert_explained(result, 3, "stayed locked by another program", "run the same command again")
     finally:
         connection.execute("ROLLBACK")
         connection.close()
-    assert osanas("search", "--space", "few.yaml", "--study", "s", "--trials", "2").code == 0
+    assert osanas("show", "tiny-digits").code == 0
 
 
 def test_folder_that_cannot_be_written(osanas: Command, folder: Path, table: TableEvaluator) -> None:
@@ -293,9 +295,7 @@ def test_folder_that_cannot_be_written(osanas: Command, folder: Path, table: Tab
     assert_explained(result, 2, "The folder studies/few-digits cannot be written: Not a directory", "Make it writable")
 
 
-def test_one_bad_file_does_not_hide_the_other_studies(
-    osanas: Command, folder: Path, table: TableEvaluator
-) -> None:
+def test_one_bad_file_does_not_hide_the_other_studies(osanas: Command, folder: Path, table: TableEvaluator) -> None:
     assert osanas("search", "--space", "few.yaml", "--trials", "1").code == 0
     (folder / "studies" / "broken").mkdir()
     (folder / "studies" / "broken" / "study.db").write_bytes(b"garbage" * 100)
@@ -314,8 +314,8 @@ def search(osanas: Command, *options: str) -> Any:
 
 def test_unknown_study_and_trial(osanas: Command, table: TableEvaluator) -> None:
     assert search(osanas).code == 0
-    for command in ("show", "pareto"):
-        assert_explained(osanas(command, "few-digts"), 2, "There is no study 'few-digts'", "Did you mean 'few-digits'?")
+    for reader in ("show", "pareto"):
+        assert_explained(osanas(reader, "few-digts"), 2, "There is no study 'few-digts'", "Did you mean 'few-digits'?")
     for command in (("show", "few-digits", "9"), ("profile", "few-digits:9", "--device", "cpu")):
         assert_explained(osanas(*command), 2, "The study 'few-digits' has no trial 9.", "Its trials are 0 to 1.")
     stored = ("--storage", "sqlite:///studies/few-digits/study.db")
@@ -335,7 +335,7 @@ def test_resume_with_other_settings(osanas: Command, table: TableEvaluator) -> N
 
 
 def test_limits_that_nothing_can_meet(osanas: Command, table: TableEvaluator) -> None:
-    result = search(osanas, "--max-parameters", "3700")
+    result = search(osanas, "--max-parameters", "3599")
     assert (result.code, result.out) == (1, "")
     *_, problem, fix = result.err.splitlines()
     assert problem.startswith("error: The search ended without a trained candidate. The closest was trial ")
@@ -346,9 +346,7 @@ def test_limits_that_nothing_can_meet(osanas: Command, table: TableEvaluator) ->
     assert osanas("pareto", "few-digits").code == 1
 
 
-def test_many_in_a_row_over_a_limit(
-    osanas: Command, table: TableEvaluator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_in_a_row_over_a_limit(osanas: Command, table: TableEvaluator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("osanas.engine.streaks.INFEASIBLE_IN_A_ROW", 3)
     monkeypatch.setattr("osanas.engine.worker.INFEASIBLE_IN_A_ROW", 3)
     result = osanas("search", "--space", "small.yaml", "--trials", "5", "--max-latency-ms", "0.001")

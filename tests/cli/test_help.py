@@ -58,7 +58,8 @@ try:
 except SystemExit:
     pass
 heavy = {{"torch", "optuna", "pytorch_lightning", "lightning", "sqlalchemy", "torchvision", "sklearn", "numpy"}}
-sys.exit(" ".join(sorted(heavy & set(sys.modules))))
+loaded = sorted(heavy & set(sys.modules))
+sys.exit(f"loaded: {{loaded}}" if loaded else 0)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

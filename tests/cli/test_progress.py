@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TextColumn
+from rich.progress import Progress, TextColumn
 
 from osanas.cli.progress import _Clock, _Lines, _Live, duration
 from osanas.config import Limits
@@ -108,26 +108,27 @@ def test_brackets_are_no_markup() -> None:
 
 def test_live_status() -> None:
     console = Console(file=io.StringIO(), width=80)
-    bar = Progress(MofNCompleteColumn(), TextColumn("{task.fields[status]}"), console=console)
+    bar = Progress(TextColumn("{task.fields[status]}"), console=console)
     task = bar.add_task("", total=None, status="preparing")
-    live = _Live(console, bar, task, _Lines(console))
+    live = _Live(console, bar, task, _Lines(console, is_brief=True))
 
     def shown() -> tuple[float, float | None, list[str]]:
         return bar.tasks[0].completed, bar.tasks[0].total, bar.tasks[0].fields["status"].splitlines()
 
     live.listen(STARTED)
-    assert shown() == (2, 6, [""])
+    assert shown() == (2, 6, ["2/6  "])
     live.listen(CandidateStarted(7, MEMBER, continued=False))
-    assert shown() == (2, 6, ["trial 7: measuring"])
+    assert shown() == (2, 6, ["2/6  trial 7: measuring"])
     live.listen(EpochDone(7, 3, 5, 0.75))
-    assert shown() == (2, 6, ["trial 7: epoch 3/5, accuracy 0.7500"])
+    assert shown() == (2, 6, ["2/6  trial 7: epoch 3/5, accuracy 0.7500"])
     live.listen(CandidateDone(COMPLETE, 3, 6, 2, 0.5))
     completed, total, status = shown()
     assert (completed, total) == (3, 6)
     assert status[1].startswith("front 2, hypervolume 0.5, ")
     assert status[1].endswith(" left")
     live.listen(EpochDone(8, 1, 5, 0.25))
-    assert shown()[2] == ["trial 8: epoch 1/5, accuracy 0.2500", status[1]]
+    assert console.file.getvalue().splitlines()[-1] == "3/6  trial 7  accuracy 0.9000  1.23 ms  - mJ"  # type: ignore[attr-defined]
+    assert shown()[2] == ["3/6  trial 8: epoch 1/5, accuracy 0.2500", status[1]]
 
 
 @pytest.mark.parametrize(

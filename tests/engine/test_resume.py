@@ -12,7 +12,9 @@ import pytest
 
 from osanas.engine.events import CandidateStarted, Event, Note, SearchStarted
 from osanas.errors import EnvironmentFailure, StudyError
+from osanas.spaces import SearchSpace
 from osanas.store import leases
+from osanas.store.process import this_process
 from osanas.store.store import Store
 from osanas.store.view import StudyView
 from tests import fakes
@@ -237,11 +239,11 @@ def test_limits_relaxed_on_resume_reopen_a_candidate(job: Job, url: str) -> None
 
 
 def test_a_starting_point_is_reopened_when_the_limits_are_relaxed(job: Job, url: str) -> None:
-    search(replace(job, trials=3, options={"max_multiply_adds": int(39 * 10**9)}))
+    search(replace(job, trials=3, options={"max_multiply_adds": 39 * 10**9}))
     assert _by_status(url)["infeasible"] >= 1
     search(replace(job, trials=8))
     store = Store.open(url)
-    large = fakes.SearchSpace.from_dict(SPACE).start_from[1][1].digest
+    large = SearchSpace.from_dict(SPACE).start_from[1][1].digest
     assert {c.status for c in store.candidates(store.study("s").id) if c.digest == large} == {"complete", "duplicate"}
     check_study(url, 8, log=Path("log"))
 
@@ -252,9 +254,7 @@ def _by_status(url: str) -> dict[str, int]:
     return {status: found.count(status) for status in ("complete", "infeasible", "failed")}
 
 
-def test_a_lease_of_another_host_is_waited_for_and_expires(
-    job: Job, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lease_of_another_host_is_waited_for_and_expires(job: Job, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(replace(job, die=("after an epoch", 3)))[0] == 9
     _change_lease(url, "host = 'elsewhere', expires_at = expires_at - 58.0")  # 2 s from now
     waits: list[str] = []
@@ -270,7 +270,7 @@ def test_a_lease_of_another_host_is_waited_for_and_expires(
 @pytest.mark.parametrize("change", ["process_started = process_started - 100", "boot_id = 'of yesterday:1'"])
 def test_another_process_of_the_same_number_is_no_holder(job: Job, url: str, change: str) -> None:
     assert run(replace(job, die=("after an epoch", 3)))[0] == 9
-    here = leases.this_process()
+    here = this_process()
     _change_lease(url, f"pid = {here.pid}, process_started = {here.process_started}")
     _change_lease(url, change)
     waits: list[str] = []
@@ -341,8 +341,8 @@ def test_a_lease_survives_a_suspended_machine(job: Job, url: str) -> None:
 def test_trials_enqueued_by_a_user_are_evaluated_or_refused(job: Job, url: str) -> None:
     search(replace(job, trials=2))
     study = open_optuna(url)
-    study.enqueue_trial({name: 0 for name in study.trials[0].params} | {"stage4.conv_channels": 2})
-    study.enqueue_trial({name: 99 for name in study.trials[0].params})
+    study.enqueue_trial(dict.fromkeys(study.trials[0].params, 0) | {"stage4.conv_channels": 2})
+    study.enqueue_trial(dict.fromkeys(study.trials[0].params, 99))
     search(job)
     trials = open_optuna(url).trials
     assert trials[2].values is not None

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+
+KEYS = ["cpu", "cuda", "nvml", "rapl", "data", "database"]
+
+
+def test_document(osanas: Command) -> None:
+    result = osanas("doctor", "--json")
+    assert (result.code, result.err) == (0, "")
+    assert list(result.document) == KEYS
+    parts = [result.document[key] for key in ("cuda", "nvml", "rapl", "database")]
+    for part in (*parts, *result.document["data"].values()):
+        assert part["available"] == (part["reason"] is None)
+        assert part["available"] or part["fix"]
+
+
+def test_every_part_is_told(osanas: Command) -> None:
+    result = osanas("doctor")
+    assert (result.code, result.err) == (0, "")
+    labels = [line.split()[0] for line in result.out.splitlines() if not line.startswith(" ")]
+    assert list(dict.fromkeys(labels)) == ["CPU", "GPU", "NVML", "RAPL", "data", "database"]
+    assert "None" not in result.out
+
+
+def test_missing_data_and_a_bad_database(osanas: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "bad.db").write_bytes(b"garbage" * 100)
+    options = ("--storage", "sqlite:///bad.db", "--data-dir", "nowhere")
+    document = osanas("doctor", "--json", *options).document
+    assert document["database"]["available"] is False
+    assert document["data"]["fashion_mnist"]["available"] is False
+    out = osanas("doctor", *options).out
+    assert "fashion_mnist: no: No files of it here" in out
+    assert "--data-dir" in out
+    assert "database   no: The file bad.db is no intact SQLite database" in out
+
+
+def test_a_machine_with_everything(osanas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"available": True, "reason": None, "fix": None}
+    board = {"index": 0, "name": "H100", "energy": "counter", "reason": None, "fix": None}
+    silent = {"index": 1, "name": "Old", "energy": None, "reason": "it has no sensor", "fix": "Use --energy estimated."}
+    gpu = {"index": 0, "name": "H100", "memory_bytes": 80 * 2**30, "uuid": "GPU-1"}
+    cpu = {"model": "CPU", "usable": 4, "logical": 8, "threads": 4, "capability": "AVX512", "torch": "2.9"}
+    monkeypatch.setattr(
+        "osanas.measure.inventory.inventory",
+        lambda: {
+            "cpu": cpu,
+            "cuda": {**there, "devices": [gpu]},
+            "nvml": {**there, "driver": "570.1", "boards": [board, silent]},
+            "rapl": {**there, "zones": ["package-0", "dram"]},
+        },
+    )
+    lines = osanas("doctor").out.splitlines()
+    assert lines[:6] == [
+        "CPU        CPU: 4 of 8 processors usable, threads: 4, AVX512, torch 2.9",
+        "GPU        cuda:0 H100, 80.0 GiB, GPU-1",
+        "NVML       0 H100, driver 570.1, counter",
+        "NVML       1 Old, driver 570.1, no energy: it has no sensor",
+        "             Use --energy estimated.",
+        "RAPL       package-0, dram",
+    ]

@@ -1,0 +1,218 @@
+"""What the reading commands print, for people and as JSON, from studies whose figures are known."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from osanas.arch import Architecture
+from osanas.cli.tables import counted, fraction, members, millions, number
+from osanas.errors import CandidateError
+from tests.cli.conftest import Command, Result
+from tests.fakes import TableEvaluator
+
+FRONT_KEYS = [
+    "trial", "digest", "epochs", "accuracy", "latency_ms", "energy_mj", "parameters", "multiply_adds",
+    "memory_access_elements", "architecture",
+]  # fmt: skip
+TRIAL_KEYS = [
+    "trial", "digest", "status", "epochs", "promoted_from", "accuracy", "latency_ms", "energy_mj", "reason",
+    "architecture",
+]  # fmt: skip
+ARCHITECTURE_KEYS = ["stem", "stages", "conv", "attention", "identity"]
+
+
+@pytest.fixture
+def study(osanas: Command, table: TableEvaluator) -> Result:
+    """A study with complete, infeasible and failed trials and duplicates."""
+
+    def second_fails(_architecture: Architecture, nth: int) -> BaseException | None:
+        return CandidateError("diverged", "The loss is not finite.") if nth == 1 else None
+
+    table.failure = second_fails
+    return osanas("search", "--space", "few.yaml", "--trials", "6", "--sampler", "random", "--max-latency-ms", "0.45")
+
+
+def test_search_ends_with_the_front(study: Result, osanas: Command) -> None:
+    assert study.code == 0
+    assert study.out == osanas("pareto", "few-digits").out
+    assert "\x1b" not in study.out + study.err
+    lines = study.err.splitlines()
+    assert lines[0] == "study few-digits in sqlite:///studies/few-digits/study.db"
+    assert lines[-1] == "Every network of the space 'few' has been evaluated."
+    assert any(
+        re.match(r"\d/6  trial \d+  accuracy 0\.\d{4}  0\.\d+ ms  0\.\d+ mJ  front \d+  hyp", it) for it in lines
+    )
+    assert any(re.match(r"\d/6  trial \d+  failed: The loss is not finite\.", line) for line in lines)
+    assert any(re.match(r"\d/6  trial \d+  infeasible: latency_ms 0\.\d+ over the limit 0\.45", line) for line in lines)
+    assert not any("duplicate: " in line for line in lines)
+
+
+def test_show(study: Result, osanas: Command) -> None:
+    document = osanas("show", "few-digits", "--json").document
+    assert list(document) == ["study", "trials"]
+    assert document["study"] == "few-digits"
+    statuses = [trial["status"] for trial in document["trials"]]
+    assert statuses.count("failed") == 1
+    assert statuses.count("complete") == study.err.count("accuracy 0.")
+    assert statuses.count("complete") + statuses.count("infeasible") == 5  # the space holds six networks
+    for position, trial in enumerate(document["trials"]):
+        assert list(trial) == TRIAL_KEYS
+        assert trial["trial"] == position
+        assert list(trial["architecture"]) == ARCHITECTURE_KEYS
+        assert Architecture.from_dict(trial["architecture"]).digest == trial["digest"]
+        if trial["status"] != "duplicate":
+            assert (trial["accuracy"] is None) == (trial["status"] != "complete")
+        assert (trial["reason"] is None) == (trial["status"] == "complete")
+    lines = osanas("show", "few-digits").out.splitlines()
+    assert len(lines) == 2 + len(document["trials"])
+    assert "The loss is not finite." in "".join(lines)
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_pareto(study: Result, osanas: Command) -> None:
+    document = osanas("pareto", "few-digits", "--json").document
+    assert list(document) == ["study", "objectives", "device", "hypervolume", "reference_point", "candidates"]
+    assert document["objectives"] == [
+        {"name": "accuracy", "direction": "maximize", "unit": "top1"},
+        {"name": "latency_ms", "direction": "minimize", "unit": "ms"},
+        {"name": "energy_mj", "direction": "minimize", "unit": "mJ/image", "source": "estimated"},
+    ]
+    assert document["hypervolume"] > 0
+    assert len(document["reference_point"]) == 3
+    for candidate in document["candidates"]:
+        assert list(candidate) == FRONT_KEYS
+        assert 0 < candidate["accuracy"] < 1
+    costs = [candidate["latency_ms"] for candidate in document["candidates"]]
+    assert costs == sorted(costs)
+    out = osanas("pareto", "few-digits").out
+    assert "estimated" in out.splitlines()[1] + out.splitlines()[2]
+    assert "hypervolume" in out.splitlines()[-1]
+
+
+def test_pareto_over_two_objectives(osanas: Command, table: TableEvaluator) -> None:
+    options = ("--trials", "3", "--objectives", "latency_ms,accuracy", "--json")
+    document = osanas("search", "--space", "few.yaml", *options).document
+    assert [objective["name"] for objective in document["objectives"]] == ["latency_ms", "accuracy"]
+    assert document == osanas("pareto", "few-digits", "--json", "--all-rungs").document
+
+
+def test_show_one_trial(study: Result, osanas: Command) -> None:
+    trials = osanas("show", "few-digits", "--json").document["trials"]
+    for trial in trials:
+        document = osanas("show", "few-digits", str(trial["trial"]), "--json").document
+        assert document["study"] == "few-digits"
+        assert {key: document[key] for key in TRIAL_KEYS} == trial
+        assert set(document) == {
+            "study", "curve", "energy_source", "parameters", "multiply_adds", "memory_access_elements",
+            "training_seconds", *TRIAL_KEYS,
+        }  # fmt: skip
+        text = osanas("show", "few-digits", str(trial["trial"])).out
+        assert "None" not in text
+        assert re.search(rf"^status +{trial['status']}$", text, re.MULTILINE)
+    complete = next(trial["trial"] for trial in trials if trial["status"] == "complete")
+    curve = osanas("show", "few-digits", str(complete), "--json").document["curve"]
+    assert [point["epoch"] for point in curve] == [1, 2, 3, 4, 5]
+    assert list(curve[0]) == ["epoch", "train_loss", "val_loss", "val_accuracy", "seconds"]
+
+
+def test_studies(study: Result, osanas: Command, table: TableEvaluator) -> None:
+    table.failure = None
+    assert osanas("search", "--space", "small.yaml", "--trials", "2", "--study", "other").code == 0
+    document = osanas("studies", "--json").document
+    assert list(document) == ["studies"]
+    assert [row["study"] for row in document["studies"]] == ["few-digits", "other"]
+    assert [list(row) for row in document["studies"]] == [["study", "created_at", "counts"]] * 2
+    assert document["studies"][1]["counts"] == {"complete": 2}
+    lines = osanas("studies").out.splitlines()
+    assert lines[0].split()[:3] == ["study", "complete", "running"]
+    assert lines[2].split()[:3] == ["other", "2", "0"]
+    one = osanas("studies", "--storage", "sqlite:///studies/other/study.db", "--json").document
+    assert [row["study"] for row in one["studies"]] == ["other"]
+
+
+def test_no_studies(osanas: Command) -> None:
+    assert osanas("studies", "--json").document == {"studies": []}
+    result = osanas("studies")
+    assert (result.code, result.out, result.err) == (0, "", "No studies here. Start one with: osanas search\n")
+
+
+def test_a_study_by_its_folder_and_by_its_file(study: Result, osanas: Command, folder: Path) -> None:
+    expected = osanas("pareto", "few-digits").out
+    assert osanas("pareto", "studies/few-digits/").out == expected
+    (folder / "few-digits.yaml").write_text("space: few.yaml\n", encoding="utf-8")
+    assert osanas("pareto", "few-digits.yaml").out == expected
+
+
+def test_flags_override_the_study_file(osanas: Command, table: TableEvaluator, folder: Path) -> None:
+    (folder / "mine.yaml").write_text(
+        "space: few.yaml\ntrials: 5\nepochs: 2\nsampler: random\nobjectives: [accuracy, latency_ms]\n", encoding="utf-8"
+    )
+    result = osanas("search", "--study", "mine.yaml", "--trials", "1", "--epochs", "3")
+    assert result.code == 0
+    assert "sampler random, 3 epochs a candidate, 1 candidate\n" in result.err
+    assert [row["study"] for row in osanas("studies", "--json").document["studies"]] == ["mine"]
+    trial = osanas("show", "mine", "0", "--json").document
+    assert len(trial["curve"]) == 3
+    assert osanas("search", "--study", "mine.yaml", "--epochs", "3").code == 0
+    counts = osanas("studies", "--json").document["studies"][0]["counts"]
+    assert counts["complete"] == 5
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 200])
+def test_no_figure_is_cut_off_in_a_terminal(
+    study: Result, osanas: Command, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    piped = osanas("pareto", "few-digits").out.split()
+    monkeypatch.setattr("osanas.cli.layout.terminal_width", lambda: width)
+    shown = osanas("pareto", "few-digits").out
+    assert set(piped) <= set(shown.split())
+    if width >= 80:
+        assert max(map(len, shown.splitlines())) <= width
+
+
+def test_spaces(osanas: Command) -> None:
+    rows = osanas("spaces", "--json").document["spaces"]
+    assert {"tiny", "vovnet", "vovnet_slim", "vovnet_v2"} <= {row["name"] for row in rows}
+    assert all(list(row) == ["name", "size", "description"] for row in rows)
+    text = osanas("spaces").out
+    assert all(row["name"] in text for row in rows)
+
+
+@pytest.mark.parametrize("name", ["tiny", "vovnet", "few.yaml"])
+def test_one_space(osanas: Command, name: str) -> None:
+    document = osanas("spaces", name, "--resolution", "32", "--json").document
+    assert list(document) == ["name", "description", "size", "dimensions", "members", "start_from"]
+    labels = [member["member"] for member in document["members"]]
+    assert labels == ["smallest", *document["start_from"], "largest"]
+    for member in document["members"]:
+        assert set(member) == {"member", "resolution", "parameters", "multiply_adds", "memory_access_elements"}
+        assert member["resolution"] == 32
+    text = osanas("spaces", name, "--resolution", "32").out
+    assert all(dimension in text for dimension in document["dimensions"])
+    assert "Costs at 32 pixels, 1000 classes\n" in text
+    assert "e+" not in text.partition("Costs")[2]
+
+
+def test_published_costs(osanas: Command) -> None:
+    row = next(line for line in osanas("spaces", "vovnet").out.splitlines() if line.startswith("vovnet57 "))
+    assert row.split() == ["vovnet57", "36.6", "9,624", "56.1"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "-"), (0, "0"), (1234567, "1,234,567"), (0.0012345, "0.00123"), (12.345, "12.3"), (12345.6, "12,346"),
+     (1.0, "1")],
+)  # fmt: skip
+def test_number(value: Any, text: str) -> None:
+    assert number(value) == text
+
+
+def test_other_figures() -> None:
+    assert (fraction(None), fraction(0.5)) == ("-", "0.5000")
+    assert (millions(None), millions(22_600_000), millions(7_766_000_000)) == ("-", "22.6", "7,766")
+    assert (counted(0, "epoch"), counted(1, "epoch"), counted(2000, "epoch")) == ("0 epochs", "1 epoch", "2,000 epochs")
+    assert (members(192), members(3 * 10**11)) == ("192 members", "3.0e+11 members")
