@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
 
 from osanas.errors import ConfigError, Problem, UsageError
 from osanas.recipe import RecipeOptions
+from osanas.shipped import shipped_folder
 from osanas.validation import parse_yaml, read_text, validate
 
 Objective = Literal["accuracy", "latency_ms", "energy_mj"]
@@ -188,6 +189,13 @@ def read_study_file(path: Path) -> dict[str, Any]:
         problem = Problem("", f"a mapping of options was expected, got {type(document).__name__}")
         raise ConfigError(f"The study file {path}", [problem])
     return {str(key): value for key, value in document.items()}
+
+
+def find_study_file(name: str) -> Path:
+    """The study file of this path, or the shipped one of this name where there is none."""
+    path = Path(name)
+    shipped = shipped_folder("studies") / path.name
+    return shipped if not path.exists() and path.parent == Path() and shipped.is_file() else path
 
 
 def study_config(file: Path | None, options: Mapping[str, Any]) -> StudyConfig:

@@ -16,6 +16,7 @@ from typing import Any
 from osanas._space_file import LEAVES, SpaceFile, Value, nest, place, read_space, shown
 from osanas.arch import STAGE_NAMES, Architecture
 from osanas.errors import UsageError
+from osanas.shipped import shipped_folder
 from osanas.validation import did_you_mean, parse_yaml, read_text
 
 
@@ -225,7 +226,7 @@ class SearchSpace:
 
 def available() -> list[str]:
     """Names of the spaces that come with osanas, sorted."""
-    return sorted(path.stem for path in _folder().glob("*.yaml"))
+    return sorted(path.stem for path in shipped_folder("search_spaces").glob("*.yaml"))
 
 
 def _is_path(name_or_path: str) -> bool:
@@ -239,10 +240,4 @@ def _shipped(name: str) -> Path:
             f"There is no search space called '{name}'.",
             f"{did_you_mean(name, names)} A file of your own is given by its path, ending in .yaml.",
         )
-    return _folder() / f"{name}.yaml"
-
-
-def _folder() -> Path:
-    """Inside the package in a wheel; beside it in a checkout."""
-    inside = Path(__file__).parent / "search_spaces"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "search_spaces"
+    return shipped_folder("search_spaces") / f"{name}.yaml"

@@ -33,6 +33,7 @@ ROWS = (
     "spaces",
     "arch",
     "pareto",
+    "shipped",
     "validation",
     "errors",
 )
@@ -56,7 +57,7 @@ HOMES = {
 }
 """The only places that may import a library."""
 
-TORCH_FREE = ("arch", "spaces", "_space_file", "config", "recipe", "pareto", "validation", "errors")
+TORCH_FREE = ("arch", "spaces", "_space_file", "config", "recipe", "pareto", "shipped", "validation", "errors")
 
 DISTRIBUTIONS = {"pynvml": "nvidia-ml-py", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 """Where the name to install is another than the one to import."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,9 +57,9 @@ Runtime = Annotated[
 def study_name(text: str) -> str:
     """The name of a study given by name or by study file."""
     if text.endswith((".yaml", ".yml")):
-        from osanas.config import study_config
+        from osanas.config import find_study_file, study_config
 
-        return study_config(Path(text), {}).name
+        return study_config(find_study_file(text), {}).name
     return text.rstrip("/").removeprefix("studies/")
 
 

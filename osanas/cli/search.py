@@ -169,10 +169,10 @@ def search(
 
 
 def _config(study: str | None, options: dict[str, Any]) -> StudyConfig:
-    from osanas.config import study_config
+    from osanas.config import find_study_file, study_config
 
     if study is not None and (study.endswith((".yaml", ".yml")) or "/" in study):
-        return study_config(Path(study), options)
+        return study_config(find_study_file(study), options)
     return study_config(None, {"study": study, **options})
 
 

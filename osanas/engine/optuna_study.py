@@ -34,6 +34,8 @@ from osanas.store.store import Store
 
 ARCHITECTURE_ATTR = "digest"
 OWNER_ATTR = "made_by"
+_NO_NEWS = ("The constraint value is ignored", "Fixed parameter")
+"""Warnings of several workers that tell one result, and of an enqueued trial that is then refused with a reason."""
 
 
 @contextmanager
@@ -62,6 +64,8 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", category=optuna.exceptions.ExperimentalWarning)
+            for message in _NO_NEWS:
+                warnings.filterwarnings("ignore", message=message)
             yield
     finally:
         optuna.logging.set_verbosity(verbosity)
