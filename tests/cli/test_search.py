@@ -123,7 +123,7 @@ def test_interrupted_and_killed(osanas: Command, folder: Path) -> None:
     wait_for_epoch(process, database, 2)
     process.send_signal(signal.SIGINT)
     result = finish(process)
-    assert (result.code, result.out) == (130, "")
+    assert (result.code, result.out) == (130, ""), result.err
     assert result.err.splitlines()[-1] == "Interrupted. Run the same command again to go on from here."
     assert not [word for word in CHATTER if word in result.err]
     first = epochs_stored(database)
@@ -158,7 +158,8 @@ def test_terminated(folder: Path) -> None:
     process = start(*REAL, "--epochs", "200", "--trials", "1", cwd=folder)
     wait_for_epoch(process, folder / "studies" / "tiny-digits" / "study.db", 1)
     process.terminate()
-    assert finish(process).code == 130
+    result = finish(process)
+    assert result.code == 130, result.err
 
 
 # a terminal -------------------------------------------------------------------------------------------------------

@@ -112,11 +112,11 @@ def test_duplicates_are_told_with_the_stored_values(job: Job, url: str) -> None:
 
 def test_equal_networks_of_different_parameters_are_one_candidate(job: Job, url: str) -> None:
     """Without a second module identity changes nothing."""
-    search(replace(job, space=FEW))
+    search(replace(job, space=FEW, trials=1))
     study = open_optuna(url)
     for identity in (0, 1):
         study.enqueue_trial({"stage3.layers": 0, "stage4.modules": 0, "identity": identity})
-    search(replace(job, storage=url, space=FEW))
+    search(replace(job, space=FEW))
     by_digest: dict[str, set[str]] = {}
     for trial in study.trials:
         by_digest.setdefault(trial.user_attrs["digest"], set()).add(str(sorted(trial.params.items())))
@@ -142,6 +142,7 @@ def test_after_twenty_duplicates_an_unseen_member_is_drawn(job: Job, url: str, m
     assert statuses == ["complete", *["duplicate"] * 4, "complete", *["duplicate"] * 2, "complete"]
 
 
+@pytest.mark.filterwarnings("ignore:PedAnova")
 def test_optuna_alone_shows_the_study(job: Job, url: str) -> None:
     view = search(job)
     study = open_optuna(url)

@@ -29,7 +29,7 @@ def any_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def job(folder: Path, any_url: str) -> Job:
     space = {**SMALL, "start_from": [start(), start(stage3=2), start(stage3=3), start(stage5=2)]}
-    return Job(str(folder), 13, space, any_url, log=str(folder / "log"), epoch_s=0.02)
+    return Job(str(folder), 10, space, any_url, log=str(folder / "log"), epoch_s=0.02)
 
 
 def _all_succeed(processes: list[subprocess.Popen[str]]) -> None:
@@ -42,7 +42,7 @@ def _all_succeed(processes: list[subprocess.Popen[str]]) -> None:
 def test_workers_together_reach_exactly_the_total(job: Job, any_url: str, workers: int, sampler: str) -> None:
     """All create the database at once, and begin with the same starting points."""
     _all_succeed([launch(replace(job, sampler=sampler)) for _ in range(workers)])
-    check_study(any_url, 13, log=Path("log"))
+    check_study(any_url, 10, log=Path("log"))
 
 
 def test_workers_exhaust_a_space_together(job: Job, any_url: str) -> None:
@@ -56,13 +56,14 @@ def test_a_killed_worker_is_replaced_by_the_one_that_lives(job: Job, any_url: st
     living = launch(job)
     assert finish(dying)[0] == 9
     _all_succeed([living])
-    check_study(any_url, 13, log=Path("log"))
+    check_study(any_url, 10, log=Path("log"))
 
 
-def test_another_sampler_beside(job: Job, any_url: str) -> None:
+def test_another_sampler_beside(folder: Path, url: str) -> None:
     """GP and NSGA-II read the running and the duplicate trials of another worker as well."""
-    _all_succeed([launch(replace(job, sampler=sampler, trials=15)) for sampler in ("gp", "nsga2")])
-    check_study(any_url, 15, log=Path("log"))
+    job = Job(str(folder), 12, SMALL, url, log=str(folder / "log"))
+    _all_succeed([launch(replace(job, sampler=sampler)) for sampler in ("gp", "nsga2")])
+    check_study(url, 12, log=Path("log"))
 
 
 def test_a_duplicate_of_a_running_network_waits(folder: Path, url: str) -> None:
