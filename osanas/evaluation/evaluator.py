@@ -80,7 +80,7 @@ class Evaluator(Protocol):
 
         Args:
             checkpoint: Where to keep the state after each epoch.
-            on_epoch: Called after each epoch, before its checkpoint is written, so that none is missed after a crash.
+            on_epoch: Called after each epoch, before its checkpoint is written: a crash repeats one, it loses none.
             should_stop: Asked often; when true, ``train`` raises ``TrainingStopped``.
         """
         ...
