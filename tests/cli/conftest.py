@@ -23,23 +23,10 @@ SPACES = {"small.yaml": SMALL, "few.yaml": FEW}
 CHATTER = ("Lightning", "lightning", "Optuna", "optuna", "Warning", "warn", "Tip", "tip:", "GPU available", "Traceback")
 """What libraries are known to print, and what no user should see."""
 
-REAL = [
-    "search",
-    "--space",
-    "tiny",
-    "--epochs",
-    "1",
-    "--train-samples",
-    "100",
-    "--threads",
-    "1",
-    "--device",
-    "cpu",
-    "--energy",
-    "estimated",
-    "--seed",
-    "3",
-]
+REAL = (
+    *("search", "--space", "tiny", "--epochs", "1", "--train-samples", "100", "--seed", "3"),
+    *("--threads", "1", "--device", "cpu", "--energy", "estimated"),
+)
 """A search over the smallest networks, about half a second a candidate."""
 
 

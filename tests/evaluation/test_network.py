@@ -196,7 +196,9 @@ def test_identity_is_json() -> None:
     found = evaluator()
     identity = found.identity()
     assert json.loads(json.dumps(identity, allow_nan=False)) == identity
-    assert set(identity) == {"task", "data", "recipe", "device", "protocol", "energy_source", "stem_reduction"}
+    assert set(identity) == {
+        "task", "data", "recipe", "augmentation", "device", "protocol", "energy_source", "stem_reduction",
+    }  # fmt: skip
     assert json.loads(json.dumps(found.device())) == found.device()
 
 
