@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from osanas.arch import Architecture
-    from osanas.engine.api import open_study, search
+    from osanas.engine.api import search
     from osanas.models.build import build, build_backbone
     from osanas.spaces import SearchSpace
+    from osanas.store.places import open_study
     from osanas.store.records import Candidate
 
 __all__ = ["Architecture", "Candidate", "SearchSpace", "build", "build_backbone", "open_study", "search"]
@@ -23,7 +24,7 @@ _HOMES = {
     "SearchSpace": "osanas.spaces",
     "build": "osanas.models.build",
     "build_backbone": "osanas.models.build",
-    "open_study": "osanas.engine.api",
+    "open_study": "osanas.store.places",
     "search": "osanas.engine.api",
 }
 

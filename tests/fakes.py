@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import optuna
 
@@ -111,6 +111,9 @@ class TableEvaluator:
     settings: Mapping[str, Any] = field(default_factory=dict)
     measured: list[str] = field(default_factory=list)
     trained: list[str] = field(default_factory=list)
+
+    def keeping(self, store: Store) -> Self:
+        return self
 
     def identity(self) -> dict[str, Any]:
         return {"table": "digest", "energy_source": self.energy_source, **self.settings}

@@ -69,8 +69,8 @@ def open_view(study: str, storage: str | None) -> StudyView:
     Raises:
         StudyError: There is no such study; among those of this folder a similar name is suggested.
     """
-    from osanas.engine.api import STUDIES, open_study, study_folder
     from osanas.errors import StudyError
+    from osanas.store.places import STUDIES, open_study, study_folder
     from osanas.validation import did_you_mean
 
     name = study_name(study)

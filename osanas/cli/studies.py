@@ -81,8 +81,8 @@ def print_pareto(view: StudyView, *, as_json: bool, all_rungs: bool = False) -> 
 
 
 def _summaries(storage: str | None) -> list[dict[str, Any]]:
-    from osanas.engine.api import STUDIES, storage_url
     from osanas.errors import OsanasError
+    from osanas.store.places import STUDIES, storage_url
     from osanas.store.store import Store
 
     databases = [storage] if storage else [storage_url(path.parent.name, None) for path in STUDIES.glob("*/study.db")]

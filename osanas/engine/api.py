@@ -1,4 +1,4 @@
-"""``osanas.search`` and ``osanas.open_study``."""
+"""``osanas.search``."""
 
 from __future__ import annotations
 
@@ -10,25 +10,14 @@ from osanas.config import Objective, SamplerName, StudyConfig
 from osanas.engine import optuna_study as adapter
 from osanas.engine.events import CandidateDone, Event, Listener
 from osanas.engine.worker import Worker
-from osanas.errors import StudyError, UsageError
+from osanas.errors import UsageError
 from osanas.evaluation.evaluator import Evaluator
 from osanas.spaces import SearchSpace
+from osanas.store.places import storage_url, study_folder
 from osanas.store.records import Candidate
 from osanas.store.store import Store
 from osanas.store.view import StudyView
 from osanas.validation import validate
-
-STUDIES = Path("studies")
-
-
-def study_folder(name: str) -> Path:
-    """Where a study's database, checkpoints and reports lie, in the working directory."""
-    return STUDIES / name
-
-
-def storage_url(name: str, storage: str | None) -> str:
-    """The database of a study: the one given, or a file of its own."""
-    return storage if storage is not None else f"sqlite:///{study_folder(name) / 'study.db'}"
 
 
 def search(
@@ -98,9 +87,10 @@ def run_search(
     chosen = config.chosen_objectives()
     space = space or SearchSpace.load(config.space)
     name = config.name
+    prepared = evaluator or _network_evaluator(config)  # before a database: what it refuses leaves no study behind
     store = Store.open(storage_url(name, storage), create=True)
     try:
-        evaluator = evaluator or _network_evaluator(config, store)
+        evaluator = prepared.keeping(store)
         identity = study_identity(config, space, evaluator, chosen)
         record = store.register_study(name, identity, config, evaluator.device())
         with adapter.optuna_study(store, name, chosen) as study:
@@ -118,24 +108,6 @@ def run_search(
             worker.run()
         return StudyView(store, name)
     except BaseException:
-        store.close()
-        raise
-
-
-def open_study(name: str, storage: str | None = None) -> StudyView:
-    """Opens a stored study for reading.
-
-    Args:
-        name: The study's name.
-        storage: Its database URL; None is ``studies/<name>/study.db``.
-
-    Raises:
-        StudyError: There is no such study.
-    """
-    store = Store.open(storage_url(name, storage))
-    try:
-        return StudyView(store, name)
-    except StudyError:
         store.close()
         raise
 
@@ -161,7 +133,7 @@ def _load_space(space: str | Path | Mapping[str, Any] | SearchSpace | None) -> S
     return SearchSpace.load(str(space))
 
 
-def _network_evaluator(config: StudyConfig, store: Store) -> Evaluator:
+def _network_evaluator(config: StudyConfig) -> Evaluator:
     from osanas.evaluation.network import network_evaluator  # imports torch and Lightning
 
-    return network_evaluator(config, store)
+    return network_evaluator(config)

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from osanas.config import StudyConfig
-from osanas.engine.api import storage_url, study_identity
+from osanas.engine.api import study_identity
 from osanas.evaluation.network import network_evaluator
 from osanas.spaces import SearchSpace
 from osanas.store.database import masked, parse_url
+from osanas.store.places import storage_url
 
 
 def dry_run(config: StudyConfig, storage: str | None = None) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def dry_run(config: StudyConfig, storage: str | None = None) -> dict[str, Any]:
     """
     space = SearchSpace.load(config.space)
     objectives = config.chosen_objectives()
-    evaluator = network_evaluator(config, None)
+    evaluator = network_evaluator(config)
     identity = study_identity(config, space, evaluator, objectives)
     label, architecture = space.start_from[0] if space.start_from else ("smallest member", space.smallest())
     architecture = evaluator.canonical(architecture)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from osanas.arch import Architecture
 from osanas.store.records import CurvePoint
+from osanas.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ class Evaluator(Protocol):
 
     def device(self) -> dict[str, Any]:
         """The device it measures on, as JSON."""
+        ...
+
+    def keeping(self, store: Store) -> Evaluator:
+        """The same evaluator with a store for what it measures; itself if it keeps nothing."""
         ...
 
     def canonical(self, architecture: Architecture) -> Architecture:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,10 @@ class NetworkEvaluator:
     def device(self) -> dict[str, Any]:
         """The device, as JSON."""
         return self.device_identity.to_dict()
+
+    def keeping(self, store: Store) -> NetworkEvaluator:
+        """The same evaluator, with measurements kept in a store."""
+        return replace(self, store=store)
 
     def canonical(self, architecture: Architecture) -> Architecture:
         """Choices without effect at this stem reduction are set to one value."""
@@ -151,7 +155,7 @@ class NetworkEvaluator:
         return result
 
 
-def network_evaluator(config: StudyConfig, store: Store | None) -> NetworkEvaluator:
+def network_evaluator(config: StudyConfig) -> NetworkEvaluator:
     """Loads the data and finds device and meter.
 
     Raises:
@@ -183,7 +187,7 @@ def network_evaluator(config: StudyConfig, store: Store | None) -> NetworkEvalua
         torch_device=device,
         device_identity=identify(device),
         meter=None if isinstance(meter, Unavailable) else meter,
-        store=store,
+        store=None,
         seed=config.seed,
         stem_reduction=reduction,
     )

@@ -67,7 +67,7 @@ def open_meter(choice: str, device: torch.device, *, sources: MeterSources | Non
     if kind not in _CHOICES or (selector and kind != "nvml") or (":" in choice and not selector):
         raise UsageError(
             f"Unknown energy meter '{choice}'.",
-            f"Use auto, measured, nvml, nvml:INDEX, nvml:UUID, rapl, estimated or none. {did_you_mean(kind, _CHOICES)}",
+            f"{did_you_mean(kind, _CHOICES)} A board is named as nvml:INDEX or nvml:UUID.",
         )
     if kind == "none":
         return Unavailable("energy is not measured (--energy none)")

@@ -165,8 +165,9 @@ def _fetched(name: str, root: Path, fetch: Callable[[], Fetched]) -> Fetched:
         with contextlib.redirect_stdout(sys.stderr):  # standard output belongs to results
             return fetch()
     except (OSError, RuntimeError, EOFError) as error:  # no network, no permission, corrupt: torchvision's three ways
+        cause = " ".join(str(error).split())
         raise DataError(
-            f"The data set {name} is not complete in {root} and could not be downloaded: {error}.",
+            f"The data set {name} is not complete in {root} and could not be downloaded: {cause}.",
             "Connect to the internet once, or name a folder that holds its files with --data-dir.",
         ) from None
 

@@ -7,6 +7,7 @@ place in it beyond the seed: every epoch draws from generators seeded with seed 
 from __future__ import annotations
 
 import contextlib
+import io
 import pickle
 import zipfile
 from dataclasses import asdict, dataclass, fields
@@ -54,10 +55,12 @@ def write_checkpoint(path: Path, state: TrainingState) -> None:
     partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            torch.save(document, file)
+        # Into memory first: an interrupt inside torch's writer of an open file can end the process.
+        buffer = io.BytesIO()
+        torch.save(document, buffer)
+        partial.write_bytes(buffer.getbuffer())
         partial.replace(path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+    except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise EnvironmentFailure(

@@ -146,11 +146,12 @@ class TrainingModule(pl.LightningModule):
         val_loss = float(self._val_loss_sum) / self._val_images
         if not math.isfinite(val_loss):
             raise self._diverged("validation", val_loss)
+        correct = round(float(self._accuracy.compute()) * self._val_images)  # the metric is a float32
         record = EpochRecord(
             epoch=self.epoch_index() + 1,
             train_loss=float(self._loss_sum) / self._images,
             val_loss=val_loss,
-            val_accuracy=float(self._accuracy.compute()),
+            val_accuracy=correct / self._val_images,
             seconds=time.perf_counter() - self._started_s,
         )
         self._on_epoch_end(record)

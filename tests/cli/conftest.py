@@ -83,7 +83,7 @@ def osanas(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 def table(monkeypatch: pytest.MonkeyPatch) -> TableEvaluator:
     """Answers for networks in place of measuring and training, in this process."""
     evaluator = TableEvaluator()
-    monkeypatch.setattr("osanas.engine.api._network_evaluator", lambda _config, _store: evaluator)
+    monkeypatch.setattr("osanas.engine.api._network_evaluator", lambda _config: evaluator)
     return evaluator
 
 

@@ -15,12 +15,12 @@ import osanas
 from osanas.arch import Architecture
 from osanas.config import Objective, StudyConfig
 from osanas.engine import streaks
-from osanas.engine.api import open_study
 from osanas.engine.events import CandidateDone, EpochDone, Event
 from osanas.engine.streaks import Streaks
 from osanas.errors import CandidateError, ConfigError, SearchFailed, StudyError, UsageError
 from osanas.evaluation.evaluator import CandidateCosts, Trained
 from osanas.spaces import SearchSpace
+from osanas.store.places import open_study
 from osanas.store.records import Candidate
 from osanas.store.store import Store
 from tests.fakes import FEW, SMALL, Job, TableEvaluator, accuracy_of, check_study, costs_of, open_optuna, search, start

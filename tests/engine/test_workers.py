@@ -11,10 +11,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from osanas.engine import api
 from osanas.engine.events import Event
 from osanas.errors import EnvironmentFailure, StudyError
 from osanas.store.database import parse_url
+from osanas.store.places import open_study
 from osanas.store.store import Store
 from tests import fakes, postgres
 from tests.fakes import FEW, SMALL, Job, TableEvaluator, check_study, finish, launch, run, search, start
@@ -205,4 +205,4 @@ def test_the_same_call_works_on_both(folder: Path, url: str, postgres_url: str) 
     assert views[0].candidates() == views[1].candidates()
     assert views[0].pareto_document() == views[1].pareto_document()
     assert [view.name for view in views] == ["s", "s"]
-    assert api.open_study("s", postgres_url).candidates() == views[1].candidates()
+    assert open_study("s", postgres_url).candidates() == views[1].candidates()

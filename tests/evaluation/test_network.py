@@ -49,7 +49,8 @@ def config(**options: Any) -> StudyConfig:
 
 
 def evaluator(store: Store | None = None, **options: Any) -> NetworkEvaluator:
-    return network_evaluator(config(**options), store)
+    made = network_evaluator(config(**options))
+    return made if store is None else made.keeping(store)
 
 
 @pytest.fixture
