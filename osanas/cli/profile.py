@@ -79,6 +79,7 @@ def _profiler(device: str, energy: str, protocol: dict[str, Any], resolution: in
     import torch
 
     from osanas.evaluation.profile import Profiler
+    from osanas.measure.deploy import check_precision
     from osanas.measure.device import identify, resolve_device
     from osanas.measure.energy import open_meter
     from osanas.measure.protocol import MeasurementProtocol
@@ -87,6 +88,7 @@ def _profiler(device: str, energy: str, protocol: dict[str, Any], resolution: in
     if checked.threads is not None:
         torch.set_num_threads(checked.threads)
     where = resolve_device(device)
+    check_precision(where, checked.precision)
     return Profiler(
         device=where,
         identity=identify(where),

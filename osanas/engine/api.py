@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from osanas.config import Objective, SamplerName, StudyConfig
+from osanas.config import Objective, SamplerName, StudyConfig, difference
 from osanas.engine import optuna_study as adapter
-from osanas.engine.events import CandidateDone, Event, Listener
+from osanas.engine.events import CandidateDone, Event, Listener, Note
 from osanas.engine.worker import Worker
 from osanas.errors import UsageError
 from osanas.evaluation.evaluator import Evaluator
@@ -88,11 +88,15 @@ def run_search(
     space = space or SearchSpace.load(config.space)
     name = config.name
     prepared = evaluator or _network_evaluator(config)  # before a database: what it refuses leaves no study behind
+    identity = study_identity(config, space, prepared, chosen)
     store = Store.open(storage_url(name, storage), create=True)
     try:
         evaluator = prepared.keeping(store)
-        identity = study_identity(config, space, evaluator, chosen)
+        before = store.known_device(name)
         record = store.register_study(name, identity, config, evaluator.device())
+        if before is not None:
+            for line in difference(before, evaluator.device()):
+                listener(Note(f"Device or software has changed ({line}): figures of before and after may differ."))
         with adapter.optuna_study(store, name, chosen) as study:
             worker = Worker(
                 store=store,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -65,6 +66,7 @@ class Worker:
     listener: Listener
     _streaks: Streaks = field(default_factory=Streaks)
     _listener_error: Exception | None = None
+    _said: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._members = Members(self.space, self.evaluator.canonical)
@@ -228,6 +230,7 @@ class Worker:
             costs = self.evaluator.measure(evaluation.architecture)
             _check_finite(latency_ms=costs.latency_ms, energy_mj=costs.energy_mj)
             self.store.save_costs(evaluation.id, asdict(costs))
+            self._say_once(number, costs.notes)
             broken = self._broken_by(costs)
             if broken is not None:
                 return Outcome("infeasible", reason_kind="limit", reason=broken)
@@ -391,6 +394,13 @@ class Worker:
             target=self.config.trials,
             limits=self.config.limits,
         )
+
+    def _say_once(self, trial: int, notes: Iterable[str]) -> None:
+        """Tells of the first trial to which each note applies."""
+        for note in notes:
+            if note not in self._said:
+                self._said.add(note)
+                self._listen(Note(f"Trial {trial}: {note} (later trials may be too)"))
 
     def _listen(self, event: Event) -> None:
         try:

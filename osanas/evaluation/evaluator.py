@@ -28,6 +28,8 @@ class CandidateCosts:
     latency_ms: float | None
     energy_mj: float | None
     energy_source: str | None
+    notes: tuple[str, ...] = ()
+    """What a reader of the figures should know, such as that the processor was contended."""
 
 
 @dataclass(frozen=True)

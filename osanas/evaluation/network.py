@@ -14,6 +14,7 @@ from osanas.config import StudyConfig
 from osanas.costs import Costs, count_costs
 from osanas.errors import CandidateError, EnvironmentFailure
 from osanas.evaluation.evaluator import CandidateCosts, Trained
+from osanas.measure.deploy import check_precision
 from osanas.measure.device import DeviceIdentity, identify, resolve_device
 from osanas.measure.energy import open_meter
 from osanas.measure.measurement import Measurement, key_digest, measure, measurement_key
@@ -59,7 +60,9 @@ class NetworkEvaluator:
             "data": self.data.describe(),
             "recipe": self.recipe.model_dump(mode="json"),
             "augmentation": None if augmentation is None else asdict(augmentation),
-            "device": self.device_identity.model_key,
+            "device": self.device_identity.model_key
+            | {"threads": self.device_identity.threads, "omp_wait_policy": self.device_identity.omp_wait_policy},
+            "seed": self.seed,
             "protocol": self.protocol.to_dict(),
             "energy_source": None if self.meter is None else self.meter.source,
             "stem_reduction": self.stem_reduction,
@@ -89,6 +92,7 @@ class NetworkEvaluator:
             latency_ms=result.latency_ms,
             energy_mj=result.energy_mj,
             energy_source=result.energy_source,
+            notes=tuple(f"measured {flag.replace('_', ' ')}" for flag in result.flags),
         )
 
     def train(
@@ -164,6 +168,7 @@ def network_evaluator(config: StudyConfig) -> NetworkEvaluator:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = resolve_device(config.device)
+    check_precision(device, config.precision)
     recipe = Recipe(batch_size=config.train_batch_size, **config.recipe.model_dump())
     data = load(
         config.data,

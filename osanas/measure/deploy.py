@@ -33,6 +33,16 @@ class Deployed:
     notes: tuple[str, ...]
 
 
+def check_precision(device: torch.device, precision: Precision) -> None:
+    """Refuses a precision that the device does not compute in.
+
+    Raises:
+        UsageError: Half precision on a CPU.
+    """
+    if device.type == "cpu" and precision == "fp16":
+        raise UsageError("Half precision (fp16) is not measured on a CPU.", "Use --precision bf16 or fp32.")
+
+
 def deployed(model: nn.Module, device: torch.device, protocol: MeasurementProtocol) -> Deployed:
     """A copy of a network as it would be deployed; the network itself stays as it is.
 
@@ -45,8 +55,7 @@ def deployed(model: nn.Module, device: torch.device, protocol: MeasurementProtoc
         UsageError: The device cannot compute in that precision.
         CandidateError: The network does not fit the device's memory.
     """
-    if device.type == "cpu" and protocol.precision == "fp16":
-        raise UsageError("Half precision (fp16) is not measured on a CPU.", "Use --precision bf16 or fp32.")
+    check_precision(device, protocol.precision)
     original = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
     folded, merged, reason = _folded(original)
     unfolded = _remaining(folded)

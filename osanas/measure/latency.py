@@ -171,6 +171,11 @@ def _noise_flags(blocks_ms: Sequence[float]) -> tuple[str, ...]:
     return ("noisy",) if ratio > 0.10 else ()
 
 
+def _total_s(times: Any) -> float:
+    """Seconds of all processors together. Linux counts guests' time within user's and nice's already."""
+    return float(sum(times)) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+
+
 class _Conditions:
     """What the machine does from now until ``read``."""
 
@@ -189,7 +194,8 @@ class _Conditions:
         own_s = own.user + own.system - self._own_s.user - self._own_s.system
         steal_s = getattr(times, "steal", 0.0) - getattr(self._times, "steal", 0.0)
         idle_s = times.idle - self._times.idle + getattr(times, "iowait", 0.0) - getattr(self._times, "iowait", 0.0)
-        others_s = max(0.0, sum(times) - sum(self._times) - idle_s - steal_s - own_s)
+        busy_s = _total_s(times) - _total_s(self._times) - idle_s - steal_s
+        others_s = max(0.0, busy_s - own_s)
         switches = self._process.num_ctx_switches().involuntary - self._switches
         return {
             "seconds": seconds,

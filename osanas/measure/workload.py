@@ -6,6 +6,7 @@ The only place that synchronises a GPU or times it. Another runtime (compiled, C
 
 from __future__ import annotations
 
+import gc
 import io
 import time
 from abc import ABC, abstractmethod
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from osanas.errors import CandidateError, EnvironmentFailure
 from osanas.measure.clock import Clock
 from osanas.measure.deploy import DTYPES, deployed
+from osanas.measure.failures import failure_kind
 from osanas.measure.protocol import MeasurementProtocol
 
 resource: ModuleType | None
@@ -30,17 +32,6 @@ except ImportError:  # not on Windows
 
 _OWN_SHARE = 0.95
 """Least share of a block's time that a single thread has the processor, if nobody takes it away."""
-
-_DEVICE_FAILURES = (
-    "CUDA error",
-    "CUDNN_STATUS_EXECUTION_FAILED",
-    "CUDNN_STATUS_INTERNAL_ERROR",
-    "CUDNN_STATUS_NOT_INITIALIZED",
-    "CUBLAS_STATUS_EXECUTION_FAILED",
-    "CUBLAS_STATUS_INTERNAL_ERROR",
-    "CUBLAS_STATUS_NOT_INITIALIZED",
-)
-"""In the text of a RuntimeError: the device is at fault, not the network."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +53,14 @@ class Workload(ABC):
 
     notes: tuple[str, ...] = ()
 
+    def __init__(self, module: nn.Module, batch: Tensor) -> None:
+        self._module = module
+        self._batch = batch
+
+    def release(self) -> None:
+        """Gives up network and batch; whoever still holds the workload holds no memory of the device."""
+        del self._module, self._batch
+
     @abstractmethod
     def run(self, iterations: int) -> None:
         """Runs the network; on return every iteration has finished, on the device too."""
@@ -73,10 +72,6 @@ class Workload(ABC):
 
 class CpuWorkload(Workload):
     """Eager mode on the CPU, timed by the host's clock."""
-
-    def __init__(self, module: nn.Module, batch: Tensor) -> None:
-        self._module = module
-        self._batch = batch
 
     def run(self, iterations: int) -> None:
         """Runs the network."""
@@ -109,8 +104,7 @@ class CudaWorkload(Workload):
     """
 
     def __init__(self, module: nn.Module, batch: Tensor, device: torch.device) -> None:
-        self._module = module
-        self._batch = batch
+        super().__init__(module, batch)
         self._device = device
 
     def run(self, iterations: int) -> None:
@@ -165,8 +159,14 @@ def open_workload(
             CudaWorkload(form.module, batch, device) if device.type == "cuda" else CpuWorkload(form.module, batch)
         )
         workload.notes = form.notes
-        _try_once(workload.run, input_shape)
-        yield workload
+        try:
+            _try_once(workload.run, input_shape)
+            yield workload
+        finally:
+            # A traced network is a cycle: left to the collector, it would hold its memory into the next measurement.
+            workload.release()
+            del form
+            gc.collect()
 
 
 def _try_once(run: Callable[[int], None], input_shape: tuple[int, int, int]) -> None:
@@ -174,7 +174,7 @@ def _try_once(run: Callable[[int], None], input_shape: tuple[int, int, int]) -> 
         with redirect_stderr(io.StringIO()):  # a traced network prints its own source there before it raises
             run(1)
     except (RuntimeError, ValueError, IndexError) as error:
-        if _kind_of(error) is not None:
+        if failure_kind(error) is not None:
             raise
         shape = "x".join(map(str, input_shape))
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -192,7 +192,7 @@ def device_errors(device: torch.device) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        kind = _kind_of(error)
+        kind = failure_kind(error)
         if kind == "out_of_memory":
             raise CandidateError(kind, f"The network does not fit into the memory of {device}.") from error
         if kind == "device":
@@ -201,15 +201,6 @@ def device_errors(device: torch.device) -> Iterator[None]:
                 "Check it with nvidia-smi and run the same command again; a new process is needed to use it again.",
             ) from error
         raise
-
-
-def _kind_of(error: BaseException) -> str | None:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return "out_of_memory"
-    text = str(error)
-    if "DefaultCPUAllocator" in text or "CUDA error: out of memory" in text or "CUBLAS_STATUS_ALLOC_FAILED" in text:
-        return "out_of_memory"
-    return "device" if any(sign in text for sign in _DEVICE_FAILURES) else None
 
 
 @contextmanager

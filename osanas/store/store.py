@@ -125,6 +125,12 @@ class Store:
 
         return self.write(work)
 
+    def known_device(self, name: str) -> dict[str, Any] | None:
+        """The device of a study's latest run, or None if there is no such study."""
+        with self.read() as session:
+            found = session.scalar(sa.select(StudyRow.device).where(StudyRow.name == name))
+        return None if found is None else dict(found)
+
     def study(self, name: str) -> StudyRecord:
         """A study by name.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import pickle
 import zipfile
 from dataclasses import asdict, dataclass, fields
@@ -58,7 +59,10 @@ def write_checkpoint(path: Path, state: TrainingState) -> None:
         # Into memory first: an interrupt inside torch's writer of an open file can end the process.
         buffer = io.BytesIO()
         torch.save(document, buffer)
-        partial.write_bytes(buffer.getbuffer())
+        with partial.open("wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the new name with nothing in it
         partial.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -18,6 +18,7 @@ from pytorch_lightning.plugins.environments import LightningEnvironment  # type:
 from torch import nn
 
 from osanas.errors import CandidateError, EnvironmentFailure, UsageError
+from osanas.measure.failures import failure_kind
 from osanas.recipe import Recipe
 from osanas.tasks.data import ClassificationData
 from osanas.training.batches import TrainingBatches, ValidationBatches
@@ -27,7 +28,6 @@ from osanas.training.records import EpochRecord, TrainingResult
 
 _LIGHTNING_LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
 _LIGHTNING_MODULES = r"(pytorch_lightning|lightning_fabric|lightning_utilities|torchmetrics|torch)(\.|$)"
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 
 
 def train(
@@ -255,13 +255,12 @@ def _device_errors() -> Iterator[None]:
     """Tells what a candidate did wrong (too large) from what the device did (failed)."""
     try:
         yield
-    except MemoryError:
-        raise CandidateError("out_of_memory", "Memory ran out during training.") from None
-    except RuntimeError as error:
+    except (MemoryError, RuntimeError) as error:
+        kind = failure_kind(error)
         summary = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
+        if kind == "out_of_memory":
             raise CandidateError("out_of_memory", f"Memory ran out during training: {summary}") from None
-        if "CUDA error" in str(error):
+        if kind == "device":
             raise EnvironmentFailure(
                 f"The GPU failed during training: {summary}",
                 "Look at it with nvidia-smi, then run the same command again; it continues where it stopped.",

@@ -198,7 +198,7 @@ def test_identity_is_json() -> None:
     identity = found.identity()
     assert json.loads(json.dumps(identity, allow_nan=False)) == identity
     assert set(identity) == {
-        "task", "data", "recipe", "augmentation", "device", "protocol", "energy_source", "stem_reduction",
+        "task", "data", "recipe", "augmentation", "device", "seed", "protocol", "energy_source", "stem_reduction",
     }  # fmt: skip
     assert json.loads(json.dumps(found.device())) == found.device()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import time
+import weakref
 from collections.abc import Iterator
 from statistics import median
 
@@ -185,6 +186,14 @@ def test_threads_are_the_protocols_and_put_back() -> None:
         assert isinstance(workload, CpuWorkload)
         workload.run(2)
     assert torch.get_num_threads() == before
+
+
+def test_a_measured_network_is_freed_at_once() -> None:
+    with open_workload(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), (3, 8, 8), CPU, SEARCH) as workload:
+        assert isinstance(workload, CpuWorkload)
+        weight = weakref.ref(next(workload._module.parameters()))
+        assert weight() is not None
+    assert weight() is None
 
 
 def test_images_that_do_not_fit_the_network_are_its_failure(capfd: pytest.CaptureFixture[str]) -> None:
