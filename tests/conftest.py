@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -15,6 +16,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 hypothesis.settings.register_profile("osanas", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("osanas")
+
+# A shell starts what it puts in the background with Ctrl-C ignored, and subprocesses inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # set by libraries when they are first imported, and by pytest around each phase of a test
 _SET_BY_IMPORTS = ("KMP_", "PYTORCH_NVML_BASED_CUDA_CHECK", "PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR")
