@@ -13,7 +13,8 @@ import torch
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from osanas.errors import DataError
-from osanas.tasks.splits import FolderSplit, MemorySplit, Split, read_image, usable_cores
+from osanas.measure.device import usable_cpus
+from osanas.tasks.splits import FolderSplit, MemorySplit, Split, read_image
 from osanas.tasks.stratify import Indices, stratified_split, subset
 
 HELD_OUT_SHARE = 0.15
@@ -64,7 +65,7 @@ class FolderFiles:
         labels = torch.from_numpy(self.labels[members])
         if not in_memory:
             return FolderSplit(paths, labels, resolution, torch.device("cpu"))
-        with ThreadPoolExecutor(usable_cores()) as pool:  # decoders run outside the interpreter's lock
+        with ThreadPoolExecutor(usable_cpus()) as pool:  # decoders run outside the interpreter's lock
             images = list(pool.map(partial(read_image, resolution=resolution), paths))
         return MemorySplit(torch.stack(images), labels)
 

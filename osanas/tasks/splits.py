@@ -6,7 +6,6 @@ Either way a batch is ``uint8`` images ``[N, C, H, W]`` and ``int64`` labels ``[
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from torchvision.datasets.folder import pil_loader
 from torchvision.transforms import functional as tv
 
 from osanas.errors import DataError
+from osanas.measure.device import usable_cpus
 
 Batch = tuple[Tensor, Tensor]
 """Images and labels."""
@@ -154,14 +154,9 @@ def read_image(path: Path, resolution: int) -> Tensor:
     return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
 
 
-def usable_cores() -> int:
-    """CPU cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _worker_count() -> int:
     # one core is left to the training, and more than eight readers seldom help one device
-    return max(1, min(8, usable_cores() - 1))
+    return max(1, min(8, usable_cpus() - 1))
 
 
 def _leave_interrupts_to_the_parent(_worker: int) -> None:
