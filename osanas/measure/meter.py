@@ -122,6 +122,3 @@ class EnergyMeter(ABC):
         Raises:
             EnvironmentFailure: The meter was lost, or gives figures that cannot be.
         """
-
-    def close(self) -> None:  # noqa: B027  (most hold nothing)
-        """Gives back what it holds."""

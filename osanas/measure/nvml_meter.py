@@ -122,10 +122,6 @@ class NvmlMeter(EnergyMeter):
             },
         )
 
-    def close(self) -> None:
-        """Shuts NVML down; it counts its users itself."""
-        self._library.optional("nvmlShutdown")
-
     def _counter_window(self, load: Load, protocol: MeasurementProtocol) -> EnergyWindow:
         """From one tick of the counter to another; iterations are those finished in between."""
         chunk, period = chunk_iterations(load), self._capability.update_period_s
