@@ -25,6 +25,9 @@ from osanas.training.records import EpochRecord
 _LOSS_CHECK_STEPS_ON_GPU = 50
 """Reading the loss waits for the GPU, so it is looked at seldom there, and at every step on a CPU."""
 
+DIVERGED_AT = 10.0
+"""An epoch's mean loss of so many times that of guessing, log(classes), is no training; clipping can keep it finite."""
+
 
 class TrainingModule(pl.LightningModule):
     """Trains a model from some epoch on and keeps its averaged weights.
@@ -69,6 +72,7 @@ class TrainingModule(pl.LightningModule):
         self._on_epoch_end = on_epoch_end
         self._should_stop = should_stop
         self._accuracy = accuracy_metric(num_classes)
+        self._hopeless_loss = DIVERGED_AT * math.log(max(2, num_classes))
         self._loss_sum = self._val_loss_sum = torch.zeros(())
         self._images = self._val_images = 0
         self._step = first_epoch * steps_per_epoch
@@ -113,7 +117,7 @@ class TrainingModule(pl.LightningModule):
         self._loss_sum += value.detach() * len(labels)
         self._images += len(labels)
         if self.device.type == "cpu" or (batch_idx + 1) % _LOSS_CHECK_STEPS_ON_GPU == 0:
-            self._require_finite()
+            self._require_loss_below(math.inf)
         return value
 
     def on_train_batch_end(self, _outputs: Any, _batch: Any, _batch_idx: int) -> None:
@@ -123,7 +127,7 @@ class TrainingModule(pl.LightningModule):
 
     def on_validation_start(self) -> None:
         """Puts the averaged weights in place."""
-        self._require_finite()
+        self._require_loss_below(self._hopeless_loss)
         self.average.swap()
         self._accuracy.reset()
         self._val_loss_sum = torch.zeros((), device=self.device)
@@ -158,9 +162,9 @@ class TrainingModule(pl.LightningModule):
         if self._should_stop():
             raise TrainingStopped(f"Training was stopped after epoch {record.epoch}.")
 
-    def _require_finite(self) -> None:
+    def _require_loss_below(self, bound: float) -> None:
         mean = float(self._loss_sum) / max(1, self._images)
-        if not math.isfinite(mean):
+        if not mean < bound:  # a NaN is not
             raise self._diverged("training", mean)
 
     def _diverged(self, which: str, value: float) -> CandidateError:

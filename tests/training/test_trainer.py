@@ -241,6 +241,17 @@ class ExplodingInValidation(SmallNet):
         return super().forward(x) * (1.0 if self.training else float("nan"))
 
 
+class Growing(SmallNet):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * (1e4 if self.training else 1.0)
+
+
+def test_a_loss_far_above_guessing_is_divergence_though_finite(tmp_path: Path) -> None:
+    with pytest.raises(CandidateError, match=r"The training loss became \d+.* in epoch 1\.") as caught:
+        run(2, tmp_path / "a", model=Growing())
+    assert caught.value.kind == "diverged"
+
+
 @pytest.mark.parametrize(("model", "which"), [(Exploding, "training"), (ExplodingInValidation, "validation")])
 def test_a_loss_that_is_no_number(model: type[SmallNet], which: str, tmp_path: Path) -> None:
     with pytest.raises(CandidateError, match=rf"The {which} loss became nan in epoch 1\.") as caught:
