@@ -112,7 +112,8 @@ class StudyConfig(Limits):
     batch_size: PositiveInt = 1
     """Images at once in a measurement."""
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
-    runtime: Literal["eager"] = "eager"
+    runtime: Literal["auto", "eager", "compile", "cudagraph", "onnxruntime"] = "auto"
+    """What runs the network in a measurement; ``auto`` is a CUDA graph where one can be captured, otherwise eager."""
     threads: PositiveInt | None = None
     """CPU threads for training and measuring; None leaves torch's choice."""
 

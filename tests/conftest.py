@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 
 import hypothesis
@@ -23,6 +24,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # set by libraries when they are first imported, and by pytest around each phase of a test
 _SET_BY_IMPORTS = ("KMP_", "PYTORCH_NVML_BASED_CUDA_CHECK", "PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A temporary folder, and so device locks, of this process's own: other measurements do not pause its trainings."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = str(tmp_path_factory.mktemp("tmp"))
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -25,7 +25,7 @@ from osanas.engine import api, worker
 from osanas.engine import optuna_study as adapter
 from osanas.engine.events import Event, SearchStarted
 from osanas.errors import OsanasError, TrainingStopped
-from osanas.evaluation.evaluator import CandidateCosts, Trained
+from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys, Trained
 from osanas.spaces import SearchSpace
 from osanas.store.database import parse_url
 from osanas.store.records import CurvePoint
@@ -101,6 +101,8 @@ class TableEvaluator:
         failure: What to raise after the first epoch.
         energy_source: None means that there is no meter.
         settings: More of its identity.
+        search_key: Of ``measure``; its figures are those of ``costs_of``, whatever the key.
+        final_key: Of ``measure_final``, which adds ``final_ms`` to the latency.
         trained: Digests in the order of their trainings.
     """
 
@@ -109,10 +111,17 @@ class TableEvaluator:
     failure: Failure | None = None
     energy_source: str | None = "estimated"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    search_key: str = "table"
+    final_key: str = "table"
+    final_ms: float = 0.0
     measured: list[str] = field(default_factory=list)
+    measured_in_full: list[str] = field(default_factory=list)
     trained: list[str] = field(default_factory=list)
 
-    def keeping(self, store: Store) -> Self:
+    def keys(self) -> MeasurementKeys:
+        return MeasurementKeys(self.search_key, self.final_key)
+
+    def in_study(self, store: Store, study_id: int, say: Callable[[str], None]) -> Self:
         return self
 
     def identity(self) -> dict[str, Any]:
@@ -127,6 +136,12 @@ class TableEvaluator:
     def measure(self, architecture: Architecture) -> CandidateCosts:
         self.measured.append(architecture.digest)
         return costs_of(architecture)
+
+    def measure_final(self, architecture: Architecture) -> CandidateCosts:
+        self.measured_in_full.append(architecture.digest)
+        costs = costs_of(architecture)
+        assert costs.latency_ms is not None
+        return replace(costs, latency_ms=costs.latency_ms + self.final_ms)
 
     def train(
         self,
@@ -215,23 +230,26 @@ def run(job: Job) -> tuple[int, str, str]:
     return finish(launch(job))
 
 
+def space_of(document: Mapping[str, Any]) -> SearchSpace:
+    """The space of a job."""
+    return SearchSpace.from_dict(dict(document))
+
+
+def config_of(job: Job) -> StudyConfig:
+    """The configuration of a job."""
+    options = {"trials": job.trials, "sampler": job.sampler, "epochs": job.epochs, "seed": job.seed, **job.options}
+    return StudyConfig.model_validate({"space": space_of(job.space).name, "study": "s", **options})
+
+
 def search(job: Job, evaluator: TableEvaluator | None = None, listener: Callable[[Event], None] | None = None) -> Any:
     """The same in this process. The working directory should be the job's."""
     chosen = evaluator or TableEvaluator(job.epoch_s, None if job.log is None else Path(job.log))
-    space = SearchSpace.from_dict(job.space)
-    config = StudyConfig.model_validate(
-        {
-            "space": space.name,
-            "study": "s",
-            "trials": job.trials,
-            "sampler": job.sampler,
-            "epochs": job.epochs,
-            "seed": job.seed,
-            **job.options,
-        }
-    )
     return api.run_search(
-        config, storage=job.storage, listener=listener or (lambda _: None), space=space, evaluator=chosen
+        config_of(job),
+        storage=job.storage,
+        listener=listener or (lambda _: None),
+        space=space_of(job.space),
+        evaluator=chosen,
     )
 
 

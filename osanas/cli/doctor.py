@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
 
 from osanas.cli.options import Json, Storage, print_json
+
+EXTRAS = MappingProxyType(
+    {
+        "timm": ("timm",),
+        "onnx": ("onnx", "onnxruntime", "onnxscript"),
+        "postgresql": ("psycopg",),
+        "dashboard": ("optuna_dashboard",),
+        "pandas": ("pandas",),
+    }
+)
+"""Modules of each extra of the package."""
+
+CIFAR_FOLDERS = MappingProxyType({"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"})
+"""Where torchvision unpacks them, below the data folder."""
 
 
 def doctor(
@@ -16,29 +32,44 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Say what this machine has for a search, and what to do about what is missing."""
+    from osanas.cli.layout import print_text
     from osanas.cli.reports import print_doctor
     from osanas.measure.inventory import inventory
 
-    document = {**inventory(), "data": _data(data_dir), "database": _database(storage)}
-    print_json(document) if json else print_doctor(document)
+    extras = {name: all(find_spec(module) for module in modules) for name, modules in EXTRAS.items()}
+    document = {**inventory(), "data": _data(data_dir), "database": _database(storage), "extras": extras}
+    if json:
+        print_json(document)
+        return
+    print_doctor(document)
+    print_text(f"{'extras':<10} {', '.join(name for name, there in extras.items() if there) or 'none'}")
+    missing = [name for name, there in extras.items() if not there]
+    if missing:
+        print_text(f"{'extras':<10} not installed: {', '.join(missing)}")
+        print_text(" " * 13 + f"Install them with: pip install 'osanas[{','.join(missing)}]'", hanging=" " * 13)
 
 
 def _data(data_dir: Path | None) -> dict[str, Any]:
     """Which data sets can be read without a download."""
-    from osanas.tasks.sources import fashion_mnist_folder, read_digits
+    from osanas.tasks.sources import default_data_dir, fashion_mnist_folder, read_digits
 
-    folder = fashion_mnist_folder(data_dir)
-    missing = None if folder else "No files of it here; a search downloads them if it can."
-    fix = None if folder else "Name their folder with --data-dir (Debian: apt-get install dataset-fashion-mnist)."
+    root = default_data_dir() if data_dir is None else data_dir
+    fix = "Name their folder with --data-dir"
+    cifar = {name: root / folder for name, folder in CIFAR_FOLDERS.items()}
     return {
         "digits": {"available": True, "images": len(read_digits().labels), "reason": None, "fix": None},
-        "fashion_mnist": {
-            "available": folder is not None,
-            "folder": None if folder is None else str(folder),
-            "reason": missing,
-            "fix": fix,
-        },
+        "fashion_mnist": _files(
+            fashion_mnist_folder(data_dir), f"{fix} (Debian: apt-get install dataset-fashion-mnist)."
+        ),
+        **{name: _files(folder if folder.is_dir() else None, f"{fix}.") for name, folder in cifar.items()},
     }
+
+
+def _files(folder: Path | None, fix: str) -> dict[str, Any]:
+    if folder is not None:
+        return {"available": True, "folder": str(folder), "reason": None, "fix": None}
+    reason = "No files of it here; a search downloads them if it can."
+    return {"available": False, "folder": None, "reason": reason, "fix": fix}
 
 
 def _database(storage: str | None) -> dict[str, Any]:

@@ -49,7 +49,10 @@ Precision = Annotated[
 Runtime = Annotated[
     str | None,
     typer.Option(
-        metavar="eager", help="What runs the network when measuring. Default: eager.", rich_help_panel=MEASURING
+        metavar="auto|eager|compile|cudagraph|onnxruntime",
+        help="What runs the network when measuring. auto, the default, is a CUDA graph on a GPU that can capture one, "
+        "otherwise eager.",
+        rich_help_panel=MEASURING,
     ),
 ]
 

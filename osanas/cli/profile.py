@@ -2,93 +2,207 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from osanas.cli.options import (
+    MEASURING,
     BatchSize,
     Device,
     Energy,
     Json,
     Precision,
-    Runtime,
-    Storage,
     Threads,
     open_view,
     print_json,
+    study_name,
 )
 
 if TYPE_CHECKING:
-    from osanas.evaluation.profile import Profiler, Subject
+    from collections.abc import Sequence
+
+    from osanas.evaluation.profile import Profiler, Turn
+    from osanas.evaluation.subjects import Subject
+
+ROUNDS = 3
+"""Rounds of several networks, unless told otherwise: as many as tell a drift from a trend."""
 
 
 def profile(
     models: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="MODEL...",
+            metavar="MODEL",
             help="Published variants (vovnet39), torchvision's networks (resnet50), timm:NAME, STUDY:TRIAL, or "
             "architecture files ending in .json.",
         ),
-    ],
+    ] = None,
+    paper: Annotated[
+        bool, typer.Option("--paper", metavar="", help="The networks of the VoVNet paper, before any MODEL.")
+    ] = False,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Adds ratios to this one of the networks.")
+    ] = None,
     device: Device = None,
     energy: Energy = None,
     batch_size: BatchSize = None,
+    throughput_batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Images at once for images/s, measured apart. Default: they follow from the latency.",
+            rich_help_panel=MEASURING,
+        ),
+    ] = None,
     resolution: Annotated[int, typer.Option(min=1, metavar="PIXELS", help="Side of the images.")] = 224,
     num_classes: Annotated[int, typer.Option("--classes", min=1, metavar="N", help="Number of classes.")] = 1000,
     precision: Precision = None,
-    runtime: Runtime = None,
+    runtime: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|eager|compile|cudagraph|onnxruntime",
+            help="What runs the network.",
+            rich_help_panel=MEASURING,
+        ),
+    ] = "auto",
     threads: Threads = None,
-    storage: Storage = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help=f"Rounds, each in a random order against drift. Default: {ROUNDS}, or 1 for a single network.",
+            rich_help_panel=MEASURING,
+        ),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Database that measurements are kept in and taken from. Default: the study's for STUDY:TRIAL, none "
+            "for other networks.",
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", metavar="", help="Measure again what the database holds, and replace it.")
+    ] = False,
     json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", metavar="", help="Print CSV on standard output.")] = False,
 ) -> None:
     """Measure networks on this device: parameters, multiply-adds, memory access, latency, energy per image.
 
-    Example: osanas profile vovnet27_slim vovnet39 resnet50 densenet121
+    Example: osanas profile --paper --baseline vovnet39
     """
-    from osanas.cli.reports import print_profile
-    from osanas.evaluation.profile import subject
+    from osanas.cli.reports import print_profile, print_profile_csv
+    from osanas.errors import UsageError
 
-    subjects = [_subject(text, storage) or subject(text) for text in models]
-    protocol = {
+    if json and csv:
+        raise UsageError("Both --json and --csv were given.", "Standard output holds one document; choose one.")
+    subjects, notes = _subjects(models or [], storage, paper=paper)
+    _check_baseline(baseline, subjects)
+    settings = {
         "batch_size": 1 if batch_size is None else batch_size,
         "precision": "fp32" if precision is None else precision,
-        "runtime": "eager" if runtime is None else runtime,
         "threads": threads,
+        "rounds": rounds if rounds is not None else ROUNDS if len(subjects) > 1 else 1,
     }
-    profiler = _profiler(device or "auto", energy or "auto", protocol, resolution, num_classes)
-    for network in subjects:
-        network.check(resolution)
-    rows = []
-    for network in subjects:
-        typer.echo(f"measuring {network.label}", err=True)
-        rows.append(profiler.profile(network))
-    document = {"device": profiler.identity.to_dict(), "measurement_key": profiler.key(), "models": rows}
-    print_json(document) if json else print_profile(document)
+    profiler = _profiler(
+        device=device or "auto",
+        energy=energy or "auto",
+        runtime=runtime,
+        settings=settings,
+        resolution=resolution,
+        num_classes=num_classes,
+        throughput_batch_size=throughput_batch_size,
+        fresh=fresh,
+    )
+    document = profiler.document(subjects, baseline=baseline, on_turn=_print_turn) | {"notes": notes}
+    if json:
+        print_json(document)
+    else:
+        print_profile_csv(document) if csv else print_profile(document)
 
 
-def _subject(text: str, storage: str | None) -> Subject | None:
-    from osanas.evaluation.profile import study_of, subject
+def _print_turn(turn: Turn) -> None:
+    batch = f" at batch {turn.batch_size}" if turn.batch_size > 1 else ""
+    typer.echo(f"measuring {turn.number} of {turn.total}: {turn.label}{batch}", err=True)
+
+
+def _subjects(models: Sequence[str], storage: str | None, *, paper: bool) -> tuple[list[Subject], list[str]]:
+    """The networks, each once, and notes on those of the paper that cannot be had."""
+    from osanas.errors import UsageError
+    from osanas.evaluation.subjects import paper_models
+    from osanas.store.store import Store
+
+    named, notes = paper_models() if paper else ([], [])
+    texts = list(dict.fromkeys([*named, *models]))
+    if not texts:
+        raise UsageError("No network was named.", "Name one or more MODELs, or use --paper.")
+    from_studies = [_of_study(text, storage) for text in texts]
+    found = [theirs or _of_name(text) for text, theirs in zip(texts, from_studies, strict=True)]
+    if storage is None:
+        return found, notes
+    store = Store.open(storage, create=True)
+    return [network if network.store else replace(network, store=store) for network in found], notes
+
+
+def _of_name(text: str) -> Subject:
+    from osanas.evaluation.subjects import subject
+
+    return subject(text)
+
+
+def _of_study(text: str, storage: str | None) -> Subject | None:
+    """The candidate that ``STUDY:TRIAL`` means, with the study's database; None for another MODEL."""
+    from osanas.evaluation.subjects import study_of, subject
+    from osanas.store.places import storage_url
+    from osanas.store.store import Store
 
     study = study_of(text)
-    return None if study is None else subject(text, open_view(study, storage))
+    if study is None:
+        return None
+    view = open_view(study, storage)
+    return subject(text, view, Store.open(storage_url(study_name(study), storage)))
 
 
-def _profiler(device: str, energy: str, protocol: dict[str, Any], resolution: int, num_classes: int) -> Profiler:
+def _check_baseline(baseline: str | None, subjects: Sequence[Subject]) -> None:
+    from osanas.errors import UsageError
+    from osanas.validation import did_you_mean
+
+    labels = [network.label for network in subjects]
+    if baseline is not None and baseline not in labels:
+        raise UsageError(
+            f"The baseline '{baseline}' is none of the networks.",
+            f"{did_you_mean(baseline, labels)} Name it among the MODELs too.",
+        )
+
+
+def _profiler(
+    *,
+    device: str,
+    energy: str,
+    runtime: str,
+    settings: dict[str, Any],
+    resolution: int,
+    num_classes: int,
+    throughput_batch_size: int | None,
+    fresh: bool,
+) -> Profiler:
     import torch
 
     from osanas.evaluation.profile import Profiler
-    from osanas.measure.deploy import check_precision
     from osanas.measure.device import identify, resolve_device
     from osanas.measure.energy import open_meter
     from osanas.measure.protocol import MeasurementProtocol
+    from osanas.measure.runtimes import check_runtime, resolve_runtime
 
-    checked = MeasurementProtocol(**protocol)
+    where = resolve_device(device)
+    checked = MeasurementProtocol(runtime=resolve_runtime(runtime, where), **settings)
     if checked.threads is not None:
         torch.set_num_threads(checked.threads)
-    where = resolve_device(device)
-    check_precision(where, checked.precision)
+    check_runtime(checked.runtime, checked.precision, where)
     return Profiler(
         device=where,
         identity=identify(where),
@@ -96,4 +210,6 @@ def _profiler(device: str, energy: str, protocol: dict[str, Any], resolution: in
         meter=open_meter(energy, where),
         resolution=resolution,
         num_classes=num_classes,
+        throughput_batch_size=throughput_batch_size,
+        is_fresh=fresh,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
@@ -18,17 +20,21 @@ from osanas.engine.events import (
     Event,
     Listener,
     Note,
+    Remeasuring,
     SearchStarted,
     Waiting,
 )
 
+Ask = Callable[[str], bool]
+"""Puts a question to the user: yes or no."""
+
 
 @contextmanager
-def progress() -> Iterator[Listener]:
-    """A listener for ``run_search`` that shows what happens."""
+def progress() -> Iterator[tuple[Listener, Ask | None]]:
+    """For ``run_search``: a listener that shows what happens, and a way to ask where somebody can answer."""
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield _Lines(Console(stderr=True, highlight=False, width=250, soft_wrap=True)).listen
+        yield _Lines(Console(stderr=True, highlight=False, width=250, soft_wrap=True)).listen, None
         return
     bar = Progress(
         SpinnerColumn(),
@@ -39,7 +45,8 @@ def progress() -> Iterator[Listener]:
     )
     task = bar.add_task("", total=None, status="preparing data, device and meter")
     with bar:
-        yield _Live(console, bar, task, _Lines(console, is_brief=True)).listen
+        live = _Live(console, bar, task, _Lines(console, is_brief=True))
+        yield live.listen, live.ask if sys.stdin.isatty() else None
 
 
 @dataclass
@@ -104,6 +111,8 @@ class _Lines:
                 text = f"waiting for other workers{f': trial {names}' if names else ''}"
                 known, self._waiting = self._waiting, text
                 return "" if text == known else text
+            case Remeasuring(number=1):
+                return _again(event)
             case Note(text=text):
                 return text
             case _:
@@ -142,6 +151,13 @@ def _opening(event: SearchStarted) -> str:
     )
 
 
+def _again(event: Remeasuring) -> str:
+    what = counted(event.total, "candidate")
+    if event.in_full:
+        return f"measuring the front in full: {what}"
+    return f"measuring the front of an earlier key again: {what}"
+
+
 @dataclass
 class _Live:
     """A bar and two lines of status that stay below the lines of what is done."""
@@ -168,10 +184,27 @@ class _Live:
                 self._count = f"{event.trained}/{event.target}"
                 self._front = f"front {event.front_size}, hypervolume {number(event.hypervolume, 4)}"
                 self._show("", event.trained)
+            case Remeasuring():
+                how = "in full" if event.in_full else "again"
+                self._show(f"trial {event.trial}: measuring {how}, {event.number} of {event.total}")
             case Waiting():
                 self._show("waiting for other workers")
             case _:
                 pass
+
+    def ask(self, question: str) -> bool:
+        """Puts a question below what has been said, with the bar out of the way.
+
+        Raises:
+            KeyboardInterrupt: There is no answer.
+        """
+        self.bar.stop()
+        try:
+            return typer.confirm(question, err=True)
+        except typer.Abort:
+            raise KeyboardInterrupt from None
+        finally:
+            self.bar.start()
 
     def _show(self, doing: str, completed: int | None = None, total: int | None = None) -> None:
         known = ", ".join(part for part in (self._front, self.lines.left) if part)

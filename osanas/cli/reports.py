@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import csv
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from string import ascii_lowercase
 from types import MappingProxyType
 from typing import Any
 
 from osanas.cli.layout import Column, Listing, print_text
-from osanas.cli.tables import DASH, members, millions, number, pairs, scaled
+from osanas.cli.tables import DASH, counted, members, millions, number, pairs, scaled
 
 
 def print_spaces(rows: Sequence[dict[str, Any]]) -> None:
@@ -63,69 +68,165 @@ def print_dry_run(document: dict[str, Any]) -> None:
 
 
 def print_profile(document: dict[str, Any]) -> None:
-    """Networks side by side, with notes below."""
-    key = document["measurement_key"]
+    """Networks side by side: what they cost by counting, what was measured, and notes below."""
     rows = document["models"]
-    source = next((row["energy_source"] for row in rows if row["energy_source"]), "no meter")
-    print_text(
-        f"{document['device']['name']}, {key['protocol']['precision']}, {key['protocol']['runtime']}, "
-        f"batch {key['protocol']['batch_size']}, {key['input_shape'][-1]} pixels"
-    )
-    Listing(
-        (
-            Column(("model",), numeric=False),
-            Column(("params", "M")),
-            Column(("mult-adds", "M")),
-            Column(("memory", "access M")),
-            Column(("peak", "MB")),
-            Column(("latency", "ms")),
-            Column(("95 %", "interval")),
-            Column(("images", "per s")),
-            Column(("mult-adds", "G per s")),
-            Column(("energy", "mJ/image", source)),
-            Column(("power", "W")),
-        ),
-        [_profile_cells(row) for row in rows],
-    ).print()
-    for text in _remarks(rows):
+    print_text(_conditions(document))
+    print_text("")
+    has_ratios = document["baseline"] is not None
+    _table(rows, _COUNTED + (_COUNTED_RATIOS if has_ratios else ())).print()
+    print_text("")
+    letters = _letters(rows)
+    columns = [column for column in _MEASURED if column.figure != "gpu_time_ms" or _has(rows, "gpu_time_ms")]
+    columns += _MEASURED_RATIOS if has_ratios else ()
+    _table(rows, columns, letters).print()
+    for flag, letter in letters.items():
+        print_text(f"{letter}  {flag.replace('_', ' ')}: {FLAGS.get(flag, 'see the notes')}", hanging="   ")
+    for text in (*_remarks(rows), *document["notes"]):
         print_text(text, hanging="  ")
 
 
-def _profile_cells(row: dict[str, Any]) -> list[str]:
-    interval = row["latency_interval_ms"]
-    return [
-        row["model"],
-        millions(row["parameters"]),
-        millions(row["multiply_adds"]),
-        millions(row["memory_access_elements"]),
-        scaled(row["peak_memory_bytes"], 1e6),
-        number(row["latency_ms"], 4),
-        DASH if interval is None else "-".join(number(end, 4) for end in interval),
-        number(row["images_per_second"]),
-        scaled(row["multiply_adds_per_second"], 1e9),
-        number(row["energy_mj"]),
-        number(row["power_w"]),
-    ]
+@dataclass(frozen=True)
+class _Figure:
+    """A column of a profile."""
+
+    figure: str
+    heading: tuple[str, ...]
+    cell: Callable[[Any], str] = number
+
+
+def _percent(interval: Sequence[float] | None) -> str:
+    """Half the width of an interval over its middle, in percent."""
+    return DASH if interval is None else f"{(interval[1] - interval[0]) / (interval[1] + interval[0]) * 100:.1f}"
+
+
+def _ratio(value: float | None) -> str:
+    return DASH if value is None else f"{value:.2f}"
+
+
+_COUNTED = (
+    _Figure("parameters", ("params", "M"), millions),
+    _Figure("multiply_adds", ("mult-adds", "M"), millions),
+    _Figure("memory_access_elements", ("memory", "access M"), millions),
+    _Figure("memory_access_bytes", ("memory", "access MB"), millions),
+    _Figure("memory_access_excess", ("access", "/ bound"), _ratio),
+    _Figure("peak_memory_bytes", ("peak", "memory MB"), millions),
+)
+_COUNTED_RATIOS = (
+    _Figure("parameters_ratio", ("params", "ratio"), _ratio),
+    _Figure("multiply_adds_ratio", ("mult-adds", "ratio"), _ratio),
+)
+_MEASURED = (
+    _Figure("latency_ms", ("latency", "ms"), lambda value: number(value, 4)),
+    _Figure("latency_interval_ms", ("95 %", "+- %"), _percent),
+    _Figure("gpu_time_ms", ("GPU", "ms"), lambda value: number(value, 4)),
+    _Figure("images_per_second", ("images", "per s")),
+    _Figure("multiply_adds_per_second", ("mult-adds", "G per s"), lambda value: scaled(value, 1e9)),
+    _Figure("energy_mj", ("energy", "mJ/image")),
+    _Figure("power_w", ("power", "W")),
+)
+_MEASURED_RATIOS = (
+    _Figure("latency_ratio", ("latency", "ratio"), _ratio),
+    _Figure("energy_ratio", ("energy", "ratio"), _ratio),
+)
+
+
+def _conditions(document: dict[str, Any]) -> str:
+    """Under what all figures of a profile were measured, in a line."""
+    key, rows = document["measurement_key"], document["models"]
+    protocol = key["protocol"]
+    parts = [document["device"]["name"], protocol["precision"], protocol["runtime"], f"batch {protocol['batch_size']}"]
+    if rows[0]["throughput_batch_size"] != rows[0]["batch_size"]:
+        parts.append(f"images/s at batch {rows[0]['throughput_batch_size']}")
+    if document["device"]["kind"] == "cpu":
+        parts.append(counted(key["device"]["threads"], "thread"))
+    parts += [f"{key['input_shape'][-1]} pixels", counted(protocol["rounds"], "round")]
+    parts += sorted({f"energy {row['energy_source']} ({row['energy_method']})" for row in rows if row["energy_source"]})
+    if document["baseline"] is not None:
+        parts.append(f"ratios to {document['baseline']}")
+    return ", ".join(parts)
+
+
+def _table(
+    rows: Sequence[dict[str, Any]], columns: Sequence[_Figure], letters: Mapping[str, str] | None = None
+) -> Listing:
+    """Networks and some of their figures, with the letters of their flags if there are any."""
+    headings = [Column(("model",), numeric=False), *(Column(column.heading) for column in columns)]
+    cells = [[row["model"], *(column.cell(row[column.figure]) for column in columns)] for row in rows]
+    if letters:
+        headings.append(Column(("flags",), numeric=False))
+        cells = [
+            [*line, "".join(sorted(letters[flag] for flag in row["flags"]))]
+            for line, row in zip(cells, rows, strict=True)
+        ]
+    return Listing(tuple(headings), cells)
+
+
+def _has(rows: Sequence[dict[str, Any]], figure: str) -> bool:
+    return any(row[figure] is not None for row in rows)
+
+
+def _letters(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """A letter for each flag that occurs, by name of flag."""
+    flags = sorted({flag for row in rows for flag in row["flags"]})
+    return dict(zip(flags, ascii_lowercase, strict=False))
 
 
 def _remarks(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Notes and flags, once each, with the networks they are about."""
+    """Notes, once each, with the networks they are about; where figures come from the database, since when."""
     about: dict[str, list[str]] = {}
     for row in rows:
-        for text in (*row["notes"], *(f"{flag}: {FLAGS.get(flag, 'see the notes')}" for flag in row["flags"])):
+        texts = list(row["notes"])
+        if row["is_stored"]:
+            day = datetime.fromtimestamp(row["measured_at"]).astimezone()
+            texts.append(f"from the database, measured {day:%Y-%m-%d %H:%M} (--fresh measures again)")
+        for text in texts:
             about.setdefault(text, []).append(row["model"])
     return [text if len(names) == len(rows) else f"{', '.join(names)}: {text}" for text, names in about.items()]
+
+
+def print_profile_csv(document: dict[str, Any]) -> None:
+    """A line a network, with what it was measured under; an empty field is a figure that cannot be had."""
+    protocol = document["measurement_key"]["protocol"]
+    shared = {
+        "device": document["device"]["name"],
+        "runtime": protocol["runtime"],
+        "precision": protocol["precision"],
+        "resolution": document["measurement_key"]["input_shape"][-1],
+    }
+    lines = [_flat(row) | shared for row in document["models"]]
+    writer = csv.DictWriter(sys.stdout, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without lists and documents: intervals as two columns, flags and notes as one text each."""
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in {"latency_interval_ms", "gpu_time_interval_ms"}:
+            stem = name.removesuffix("interval_ms")
+            flat[f"{stem}low_ms"], flat[f"{stem}high_ms"] = value or (None, None)
+        elif name in {"flags", "notes", "uncounted"}:
+            flat[name] = "; ".join(value)
+        elif name == "percentiles_ms":
+            flat |= {f"{percentile}_ms": (value or {}).get(percentile) for percentile in ("p90", "p95", "p99")}
+        elif name != "runtime_details":
+            flat[name] = value
+    return flat
 
 
 FLAGS: Mapping[str, str] = MappingProxyType(
     {
         "contended": "other processes or the hypervisor kept the processors busy meanwhile",
+        "drift": "the machine became faster or slower: rounds, or a reference network, differ by more than 5 %",
         "noisy": "the blocks differ by more than 10 % of the median",
         "very_noisy": "the blocks differ by more than 25 % of the median",
         "unstable": "nearly every block was disturbed by other processes, so all of them count",
         "warmup_unstable": "the network had not become steady when the warm-up ended",
         "power_capped": "the board ran at its power limit",
-        "energy_unstable": "windows in which the board throttled had to count, for want of others",
+        "training_alongside": "another osanas process went on training on the device meanwhile",
+        "launch_bound": "the GPU waits for launches, so the figure ranks kernel counts and Python, not arithmetic",
+        "energy_unstable": "windows in which the board throttled or others used it had to count, for want of better ones",
         "energy_not_converged": "the energy is less certain than the protocol asks",
     }
 )
@@ -146,6 +247,7 @@ def print_doctor(document: dict[str, Any]) -> None:
     _missing("GPU", document["cuda"])
     for board in document["nvml"]["boards"]:
         energy = board["energy"] or f"no energy: {board['reason']}"
+        energy += "" if board["visible"] else ", hidden by CUDA_VISIBLE_DEVICES"
         _found("NVML", f"{board['index']} {board['name']}, driver {document['nvml']['driver']}, {energy}")
         _remedy(board["fix"])
     _missing("NVML", document["nvml"])

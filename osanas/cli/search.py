@@ -121,6 +121,16 @@ def search(
         float | None,
         typer.Option(metavar="SECONDS", help="Start no candidate after this time.", rich_help_panel=STUDY),
     ] = None,
+    remeasure: Annotated[
+        bool | None,
+        typer.Option(
+            "--remeasure/--no-remeasure",
+            metavar="",
+            help="Whether to measure the front again where device, driver or versions have changed since. "
+            "Default: ask in a terminal, otherwise no.",
+            rich_help_panel=STUDY,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -165,7 +175,7 @@ def search(
     if dry_run:
         _dry_run(config, storage, as_json=json)
     else:
-        _run(config, storage, as_json=json)
+        _run(config, storage, remeasure=remeasure, as_json=json)
 
 
 def _config(study: str | None, options: dict[str, Any]) -> StudyConfig:
@@ -176,15 +186,15 @@ def _config(study: str | None, options: dict[str, Any]) -> StudyConfig:
     return study_config(None, {"study": study, **options})
 
 
-def _run(config: StudyConfig, storage: str | None, *, as_json: bool) -> None:
+def _run(config: StudyConfig, storage: str | None, *, remeasure: bool | None, as_json: bool) -> None:
     from osanas.cli.progress import progress
     from osanas.cli.studies import print_pareto
     from osanas.engine.api import run_search
 
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with progress() as listener:
-            view = run_search(config, storage=storage, listener=listener)
+        with progress() as (listener, ask):
+            view = run_search(config, storage=storage, listener=listener, remeasure=remeasure, ask=ask)
     except KeyboardInterrupt:
         typer.echo("Interrupted. Run the same command again to go on from here.", err=True)
         raise typer.Exit(130) from None

@@ -68,11 +68,18 @@ def print_pareto(view: StudyView, *, as_json: bool, all_rungs: bool = False) -> 
     from osanas.cli.tables import print_front
     from osanas.errors import SearchFailed
 
-    is_empty = not view.pareto(all_rungs=all_rungs)
+    found = view.front(all_rungs=all_rungs)
+    is_empty = not found.candidates
     if as_json:
         print_json(view.pareto_document(all_rungs=all_rungs))
     elif not is_empty:
         print_front(view, all_rungs=all_rungs)
+    if is_empty and found.other_key:
+        raise SearchFailed(
+            f"The study '{view.name}' has no trained candidate measured under its present key; "
+            f"{found.other_key} were measured under another, before device, driver or versions changed.",
+            "Run its search again with --remeasure.",
+        )
     if is_empty:
         raise SearchFailed(
             f"The study '{view.name}' has no trained candidate within its limits.",

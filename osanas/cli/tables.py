@@ -83,10 +83,18 @@ def print_front(view: StudyView, *, all_rungs: bool = False) -> None:
         f"{name} {number(value)}" for name, value in zip(found.objectives, found.reference_point, strict=True)
     )
     print_text(f"hypervolume {number(found.hypervolume, 4)} against {reference}")
+    protocol = "the full protocol" if found.measured == "full" else "the search's short protocol"
+    remarks = [f"latency and energy measured by {protocol}"]
+    if found.overtaken:
+        remarks.append(f"{counted(found.overtaken, 'candidate')} left the front by the full figures")
+    print_text("; ".join(remarks))
+    _print_other_key(found.other_key)
+    _print_drifted(view.drifted(found.candidates))
 
 
 def print_trials(view: StudyView) -> None:
     """Every trial of a study."""
+    candidates = view.candidates()
     Listing(
         (
             Column(("trial",)),
@@ -96,10 +104,28 @@ def print_trials(view: StudyView) -> None:
         ),
         [
             [str(c.trial), c.status, str(c.epochs), *_figures(c)[:4], c.reason or str(c.architecture)]
-            for c in view.candidates()
+            for c in candidates
         ],
         "architecture, or why it has no accuracy",
     ).print()
+    _print_other_key(view.front().other_key)
+    _print_drifted(view.drifted(candidates))
+
+
+def _print_other_key(count: int) -> None:
+    if count:
+        print_text(
+            f"{counted(count, 'trained candidate')} left out, measured under another key (device, driver or versions "
+            "were others); 'osanas search' with --remeasure measures their front again"
+        )
+
+
+def _print_drifted(trials: Sequence[int]) -> None:
+    if trials:
+        print_text(
+            f"measured while the reference network had drifted: {'trials' if len(trials) > 1 else 'trial'} "
+            f"{', '.join(map(str, trials))}"
+        )
 
 
 def _figure_columns(view: StudyView) -> list[Column]:
@@ -136,6 +162,7 @@ def print_trial(document: dict[str, Any]) -> None:
         ("latency_ms", number(document["latency_ms"], 4)),
         ("energy_mj", f"{number(document['energy_mj'], 4)}{f' ({source})' if source else ''}"),
         *((key, number(document[key])) for key in ("parameters", "multiply_adds", "memory_access_elements")),
+        ("measurement_key", str(document["measurement_key"])),
         ("training_seconds", number(document["training_seconds"])),
         ("architecture", str(Architecture.from_dict(document["architecture"]))),
     ]

@@ -9,6 +9,7 @@ from typing import Any
 from osanas.config import Objective, SamplerName, StudyConfig, difference
 from osanas.engine import optuna_study as adapter
 from osanas.engine.events import CandidateDone, Event, Listener, Note
+from osanas.engine.remeasure import Ask
 from osanas.engine.worker import Worker
 from osanas.errors import UsageError
 from osanas.evaluation.evaluator import Evaluator
@@ -33,6 +34,7 @@ def search(
     objectives: Sequence[Objective] | None = None,
     epochs: int | None = None,
     seed: int | None = None,
+    remeasure: bool | None = None,
     on_candidate: Callable[[Candidate], None] | None = None,
 ) -> StudyView:
     """Runs or continues a study, in this process.
@@ -43,6 +45,7 @@ def search(
         config: All other options; the arguments given here go before it.
         evaluator: Instead of training and measuring networks, anything that answers for an architecture.
         storage: A database URL; None is an SQLite file in ``studies/<study>/``.
+        remeasure: Whether the front of candidates measured under another key (another driver, say) is measured again.
         on_candidate: Called after each trial.
 
     Returns:
@@ -72,7 +75,9 @@ def search(
         if on_candidate is not None and isinstance(event, CandidateDone):
             on_candidate(event.candidate)
 
-    return run_search(complete, storage=storage, listener=listener, space=loaded, evaluator=evaluator)
+    return run_search(
+        complete, storage=storage, listener=listener, space=loaded, evaluator=evaluator, remeasure=remeasure
+    )
 
 
 def run_search(
@@ -82,18 +87,22 @@ def run_search(
     listener: Listener,
     space: SearchSpace | None = None,
     evaluator: Evaluator | None = None,
+    remeasure: bool | None = None,
+    ask: Ask | None = None,
 ) -> StudyView:
-    """As ``search``, with a complete configuration and a listener for every event."""
+    """As ``search``, with a complete configuration, a listener for every event and a way to ask the user."""
     chosen = config.chosen_objectives()
     space = space or SearchSpace.load(config.space)
     name = config.name
-    prepared = evaluator or _network_evaluator(config)  # before a database: what it refuses leaves no study behind
-    identity = study_identity(config, space, prepared, chosen)
+    evaluator = evaluator or _network_evaluator(config)  # before a database: what it refuses leaves no study behind
+    identity = study_identity(config, space, evaluator, chosen)
     store = Store.open(storage_url(name, storage), create=True)
     try:
-        evaluator = prepared.keeping(store)
         before = store.known_device(name)
-        record = store.register_study(name, identity, config, evaluator.device())
+        keys = evaluator.keys()
+        record = store.register_study(
+            name, identity, config, evaluator.device(), search_key=keys.search, final_key=keys.final
+        )
         if before is not None:
             for line in difference(before, evaluator.device()):
                 listener(Note(f"Device or software has changed ({line}): figures of before and after may differ."))
@@ -108,6 +117,8 @@ def run_search(
                 objectives=chosen,
                 folder=study_folder(name),
                 listener=listener,
+                remeasure=remeasure,
+                ask=ask,
             )
             worker.run()
         return StudyView(store, name)

@@ -35,7 +35,11 @@ def dry_run(config: StudyConfig, storage: str | None = None) -> dict[str, Any]:
     evaluator.train(architecture, epochs=1, checkpoint=None, on_epoch=lambda _: None, should_stop=lambda: False)
     epoch_s = time.perf_counter() - started
     figures = {
-        **{key: value for key, value in asdict(costs).items() if key not in {"energy_source", "notes"}},
+        **{
+            key: value
+            for key, value in asdict(costs).items()
+            if key not in {"energy_source", "notes", "measurement_key"}
+        },
         "measuring_s": measuring_s,
         "training_s_per_epoch": epoch_s,
         "training_s": epoch_s * config.epochs,

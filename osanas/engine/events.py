@@ -67,6 +67,20 @@ class CandidateDone:
 
 
 @dataclass(frozen=True)
+class Remeasuring:
+    """A trained candidate is about to be measured again, as ``number`` of ``total``.
+
+    Attributes:
+        in_full: Whether as a member of the final front by the full protocol, or under a key that has changed.
+    """
+
+    trial: int
+    number: int
+    total: int
+    in_full: bool
+
+
+@dataclass(frozen=True)
 class Waiting:
     """Nothing to do but other workers' trials run; the search ends when they have."""
 
@@ -80,5 +94,5 @@ class Note:
     text: str
 
 
-Event = SearchStarted | CandidateStarted | EpochDone | CandidateDone | Waiting | Note
+Event = SearchStarted | CandidateStarted | EpochDone | CandidateDone | Remeasuring | Waiting | Note
 Listener = Callable[[Event], None]

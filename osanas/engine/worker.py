@@ -9,10 +9,9 @@ Whatever write was the last before a crash, the next start goes on from there.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
@@ -31,7 +30,9 @@ from osanas.engine.events import (
     SearchStarted,
     Waiting,
 )
+from osanas.engine.figures import check_finite, keep_costs
 from osanas.engine.members import Members
+from osanas.engine.remeasure import Ask, Remeasurement
 from osanas.engine.streaks import FAILURES_IN_A_ROW, INFEASIBLE_IN_A_ROW, Streaks
 from osanas.errors import CandidateError, OsanasError, SearchFailed, StudyError, TrainingStopped
 from osanas.evaluation.evaluator import CandidateCosts, Evaluator
@@ -53,6 +54,8 @@ class Worker:
     Attributes:
         folder: Where checkpoints lie while a candidate trains.
         listener: Told of everything that happens.
+        remeasure: Whether the front of an earlier measurement key is measured again; None has not been said.
+        ask: For a question to the user; None where nobody can answer.
     """
 
     store: Store
@@ -64,12 +67,15 @@ class Worker:
     objectives: tuple[Objective, ...]
     folder: Path
     listener: Listener
+    remeasure: bool | None = None
+    ask: Ask | None = None
     _streaks: Streaks = field(default_factory=Streaks)
     _listener_error: Exception | None = None
     _said: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._members = Members(self.space, self.evaluator.canonical)
+        self._key = self.evaluator.keys().search
 
     def run(self) -> None:
         """Evaluates candidates until the total, the time limit or the end of the space.
@@ -86,8 +92,13 @@ class Worker:
                 self.study.sampler = adapter.make_sampler(self.config.sampler, self._sampler_seed(lease))
                 self._check_trials()
                 self._listen(self._started())
+                self.evaluator = self.evaluator.in_study(self.store, self.record.id, self._say)
+                again = Remeasurement(self.store, self.record.name, self.evaluator, self._listen)
+                again.left_behind(remeasure=self.remeasure, ask=self.ask)
                 while self._step(lease, keeper, deadline):
                     pass
+                if self._is_last(lease, keeper):
+                    again.front_in_full()
         finally:
             leases.close_lease(self.store, lease)
         if not any(evaluation.status == "complete" for evaluation in self._evaluations()):
@@ -228,8 +239,7 @@ class Worker:
 
         try:
             costs = self.evaluator.measure(evaluation.architecture)
-            _check_finite(latency_ms=costs.latency_ms, energy_mj=costs.energy_mj)
-            self.store.save_costs(evaluation.id, asdict(costs))
+            keep_costs(self.store, evaluation.id, evaluation.digest, costs, self._key)
             self._say_once(number, costs.notes)
             broken = self._broken_by(costs)
             if broken is not None:
@@ -241,7 +251,7 @@ class Worker:
                 on_epoch=on_epoch,
                 should_stop=keeper.lost.is_set,
             )
-            _check_finite(accuracy=trained.accuracy)
+            check_finite(accuracy=trained.accuracy)
         except CandidateError as error:
             return Outcome("failed", reason_kind=error.kind[:40], reason=str(error))
         except MemoryError:
@@ -300,6 +310,17 @@ class Worker:
         )
 
     # ends -------------------------------------------------------------------------------------------------------
+
+    def _is_last(self, lease: Lease, keeper: leases.LeaseKeeper) -> bool:
+        """Whether the end of this worker is that of the search; of several at their end, the oldest goes first."""
+        while True:
+            holders, starting = leases.others(self.store, lease)
+            if holders or starting:  # they go on, and this worker's time is over
+                return False
+            if leases.rank(self.store, lease) == 0:
+                return True
+            self._listen(Waiting(()))
+            keeper.lost.wait(POLL_S)
 
     def _give_up_if_hopeless(self, outcome: Outcome) -> None:
         if self._streaks.fails_alike:
@@ -402,20 +423,12 @@ class Worker:
                 self._said.add(note)
                 self._listen(Note(f"Trial {trial}: {note} (later trials may be too)"))
 
+    def _say(self, text: str) -> None:
+        self._listen(Note(text))
+
     def _listen(self, event: Event) -> None:
         try:
             self.listener(event)
         except Exception as error:
             self._listener_error = error  # so that it is not taken for the failure of a candidate
             raise
-
-
-def _check_finite(**figures: float | None) -> None:
-    """Refuses what no front and no database can hold.
-
-    Raises:
-        CandidateError: A figure is infinite or no number.
-    """
-    for name, figure in figures.items():
-        if figure is not None and not math.isfinite(figure):
-            raise CandidateError("not_finite", f"Its {name} is {figure}.")

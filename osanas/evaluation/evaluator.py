@@ -20,6 +20,8 @@ class CandidateCosts:
         latency_ms: Median milliseconds of one inference at the protocol's batch size.
         energy_mj: Gross millijoules per image.
         energy_source: ``nvml``, ``rapl`` or ``estimated``.
+        notes: What a reader of the figures should know, such as that the processor was contended.
+        measurement_key: Digest of the key that latency and energy were measured under; None is that of ``keys()``.
     """
 
     parameters: int | None
@@ -29,7 +31,22 @@ class CandidateCosts:
     energy_mj: float | None
     energy_source: str | None
     notes: tuple[str, ...] = ()
-    """What a reader of the figures should know, such as that the processor was contended."""
+    measurement_key: str | None = None
+
+
+@dataclass(frozen=True)
+class MeasurementKeys:
+    """Names of everything that latency and energy depend on besides the network; figures of unequal ones never meet.
+
+    They may change when a study is resumed, for instance with the driver; the study then says so.
+
+    Attributes:
+        search: Of ``measure``, at most 80 characters.
+        final: Of ``measure_final``; equal to ``search`` where both give the same figures.
+    """
+
+    search: str
+    final: str
 
 
 @dataclass(frozen=True)
@@ -62,8 +79,18 @@ class Evaluator(Protocol):
         """The device it measures on, as JSON."""
         ...
 
-    def keeping(self, store: Store) -> Evaluator:
-        """The same evaluator with a store for what it measures; itself if it keeps nothing."""
+    def keys(self) -> MeasurementKeys:
+        """The measurement keys of this run."""
+        ...
+
+    def in_study(self, store: Store, study_id: int, say: Callable[[str], None]) -> Evaluator:
+        """The same evaluator at work in a study; itself if it keeps nothing.
+
+        Args:
+            store: For what it measures.
+            study_id: Of the study's row.
+            say: Tells the user something that concerns the whole run.
+        """
         ...
 
     def canonical(self, architecture: Architecture) -> Architecture:
@@ -71,7 +98,11 @@ class Evaluator(Protocol):
         ...
 
     def measure(self, architecture: Architecture) -> CandidateCosts:
-        """Costs, without training."""
+        """Costs, without training, under the search's protocol: cheap enough for every candidate."""
+        ...
+
+    def measure_final(self, architecture: Architecture) -> CandidateCosts:
+        """Costs as exactly as they can be had: for the members of the final front."""
         ...
 
     def train(

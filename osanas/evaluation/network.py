@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ from osanas.arch import Architecture
 from osanas.config import StudyConfig
 from osanas.costs import Costs, count_costs
 from osanas.errors import CandidateError, EnvironmentFailure
-from osanas.evaluation.evaluator import CandidateCosts, Trained
-from osanas.measure.deploy import check_precision
+from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys, Trained
+from osanas.evaluation.keys import network_key
+from osanas.evaluation.reference import REFERENCE, ReferenceWatch
 from osanas.measure.device import DeviceIdentity, identify, resolve_device
 from osanas.measure.energy import open_meter
-from osanas.measure.measurement import Measurement, key_digest, measure, measurement_key
+from osanas.measure.measurement import Measurement, key_digest, measure
 from osanas.measure.meter import EnergyMeter, Unavailable
 from osanas.measure.protocol import MeasurementProtocol
+from osanas.measure.runtimes import check_runtime, resolve_runtime
 from osanas.models.analytic import check_resolution, stem_reduction_for
 from osanas.models.build import build
 from osanas.models.classifier import Classifier
@@ -37,9 +39,11 @@ class NetworkEvaluator:
     """Measures on the user's device and trains on the user's data.
 
     Attributes:
-        store: Where measurements are kept and found again; None keeps none.
+        protocol: For every candidate; ``final_protocol`` is that for the front.
         meter: None where energy is not measurable or not wanted.
+        store: Where measurements are kept and found again; None keeps none.
         stem_reduction: By how much every stem reduces the image: 1, 2 or 4.
+        watch: Checks the device against drift while a study is searched.
     """
 
     data: ClassificationData
@@ -51,6 +55,7 @@ class NetworkEvaluator:
     store: Store | None
     seed: int
     stem_reduction: int
+    watch: ReferenceWatch | None = None
 
     def identity(self) -> dict[str, Any]:
         """Task, data, recipe, device model, protocol and energy source."""
@@ -72,28 +77,35 @@ class NetworkEvaluator:
         """The device, as JSON."""
         return self.device_identity.to_dict()
 
-    def keeping(self, store: Store) -> NetworkEvaluator:
-        """The same evaluator, with measurements kept in a store."""
-        return replace(self, store=store)
+    def keys(self) -> MeasurementKeys:
+        """The measurement keys of both protocols."""
+        return MeasurementKeys(key_digest(self._key(self.protocol)), key_digest(self._key(self.final_protocol)))
+
+    @property
+    def final_protocol(self) -> MeasurementProtocol:
+        """The full protocol under the same conditions."""
+        same = ("batch_size", "precision", "runtime", "threads")
+        return MeasurementProtocol(**{name: getattr(self.protocol, name) for name in same})
+
+    def in_study(self, store: Store, study_id: int, say: Callable[[str], None]) -> NetworkEvaluator:
+        """The same evaluator, with measurements kept in a store and the device watched."""
+        if self.meter is not None:
+            for note in self.meter.notes:
+                say(f"{note[:1].upper()}{note[1:]}".rstrip(".") + ".")
+        watch = ReferenceWatch(self._reference_latency, self.keys().search, store, study_id, say)
+        return replace(self, store=store, watch=watch)
 
     def canonical(self, architecture: Architecture) -> Architecture:
         """Choices without effect at this stem reduction are set to one value."""
         return architecture.canonical(self.stem_reduction)
 
     def measure(self, architecture: Architecture) -> CandidateCosts:
-        """Costs of the network: stored ones if it was measured under the same key before."""
-        model = self._build(architecture)
-        costs = count_costs(model, self._input_shape)
-        result = self._stored_or_measured(architecture, model, costs)
-        return CandidateCosts(
-            parameters=costs.parameters,
-            multiply_adds=costs.multiply_adds,
-            memory_access_elements=costs.memory_access_elements,
-            latency_ms=result.latency_ms,
-            energy_mj=result.energy_mj,
-            energy_source=result.energy_source,
-            notes=tuple(f"measured {flag.replace('_', ' ')}" for flag in result.flags),
-        )
+        """Costs of the network by the search's protocol: stored ones if it was measured under the same key before."""
+        return self._costs(architecture, self.protocol)
+
+    def measure_final(self, architecture: Architecture) -> CandidateCosts:
+        """Costs of the network by the full protocol, stored ones if there are."""
+        return self._costs(architecture, self.final_protocol)
 
     def train(
         self,
@@ -138,16 +150,49 @@ class NetworkEvaluator:
                 "build", f"The network cannot be built: {' '.join(str(error).split())[:300]}"
             ) from error
 
-    def _stored_or_measured(self, architecture: Architecture, model: Classifier, costs: Costs) -> Measurement:
-        """The measurement under our key; one that lacks its energy is not kept, so that the next run tries again."""
-        key = measurement_key(self.device_identity, self.protocol, self._input_shape, self.meter)
-        key |= {"num_classes": self.data.num_classes, "stem_reduction": self.stem_reduction}
+    def _key(self, protocol: MeasurementProtocol) -> dict[str, Any]:
+        return network_key(
+            self.device_identity,
+            protocol,
+            self._input_shape,
+            self.meter,
+            num_classes=self.data.num_classes,
+            stem_reduction=self.stem_reduction,
+        )
+
+    def _costs(self, architecture: Architecture, protocol: MeasurementProtocol) -> CandidateCosts:
+        model = self._build(architecture)
+        costs = count_costs(model, self._input_shape)
+        key = self._key(protocol)
+        result = self._stored_or_measured(architecture, model, costs, protocol, key)
+        return CandidateCosts(
+            parameters=costs.parameters,
+            multiply_adds=costs.multiply_adds,
+            memory_access_elements=costs.memory_access_elements,
+            latency_ms=result.latency_ms,
+            energy_mj=result.energy_mj,
+            energy_source=result.energy_source,
+            notes=tuple(f"measured {flag.replace('_', ' ')}" for flag in result.flags),
+            measurement_key=key_digest(key),
+        )
+
+    def _stored_or_measured(
+        self,
+        architecture: Architecture,
+        model: Classifier,
+        costs: Costs,
+        protocol: MeasurementProtocol,
+        key: Mapping[str, Any],
+    ) -> Measurement:
+        """The measurement under a key; one that lacks its energy is not kept, so that the next run tries again."""
         digest = key_digest(key)
         if self.store is not None:
-            stored = self.store.measurement(digest, architecture.digest)
+            stored = self.store.measurement_record(digest, architecture.digest)
             if stored is not None:
-                return Measurement.from_dict(stored)
-        result = measure(model, self._input_shape, self.torch_device, self.protocol, self.meter, costs=costs)
+                return Measurement.from_dict(stored.result)
+        if self.watch is not None:
+            self.watch.before_measuring()
+        result = measure(model, self._input_shape, self.torch_device, protocol, self.meter, costs=costs)
         if self.meter is not None and result.energy_mj is None:
             reason = "; ".join(result.notes) or "no reason given"
             raise EnvironmentFailure(
@@ -156,7 +201,14 @@ class NetworkEvaluator:
             )
         if self.store is not None:
             self.store.save_measurement(digest, key, architecture.digest, result.to_dict())
+        if self.watch is not None:
+            self.watch.measured(digest, architecture.digest)
         return result
+
+    def _reference_latency(self) -> float:
+        """Milliseconds of the reference network, built and measured as a candidate is."""
+        model = self._build(self.canonical(REFERENCE))
+        return measure(model, self._input_shape, self.torch_device, self.protocol, None).latency_ms
 
 
 def network_evaluator(config: StudyConfig) -> NetworkEvaluator:
@@ -168,7 +220,8 @@ def network_evaluator(config: StudyConfig) -> NetworkEvaluator:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = resolve_device(config.device)
-    check_precision(device, config.precision)
+    runtime = resolve_runtime(config.runtime, device)
+    check_runtime(runtime, config.precision, device)
     recipe = Recipe(batch_size=config.train_batch_size, **config.recipe.model_dump())
     data = load(
         config.data,
@@ -186,7 +239,7 @@ def network_evaluator(config: StudyConfig) -> NetworkEvaluator:
         protocol=MeasurementProtocol.for_search(
             batch_size=config.batch_size,
             precision=config.precision,
-            runtime=config.runtime,
+            runtime=runtime,
             threads=config.threads,
         ),
         torch_device=device,

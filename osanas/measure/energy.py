@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -39,11 +40,13 @@ class MeterSources:
     Attributes:
         nvml_module: A stand-in for ``pynvml``; None imports it.
         powercap_root: Linux's powercap tree.
+        environment: Holds ``CUDA_VISIBLE_DEVICES``; None is this process's.
     """
 
     clock: Clock
     nvml_module: Any | None = None
     powercap_root: Path = POWERCAP_ROOT
+    environment: Mapping[str, str] | None = None
 
 
 def open_meter(choice: str, device: torch.device, *, sources: MeterSources | None = None) -> EnergyMeter | Unavailable:
@@ -51,7 +54,8 @@ def open_meter(choice: str, device: torch.device, *, sources: MeterSources | Non
 
     Args:
         choice: ``auto`` (the computing device's own meter, otherwise the estimate), ``measured`` (``auto`` without the
-            estimate), ``nvml`` (the computing GPU's board, or the only one), ``nvml:INDEX``, ``nvml:UUID``, ``rapl``,
+            estimate), ``nvml`` (the computing GPU's board, or the only one
+            that CUDA sees), ``nvml:INDEX``, ``nvml:UUID``, ``rapl``,
             ``estimated`` or ``none``.
         device: The device that computes.
         sources: Where meters come from.
@@ -61,6 +65,7 @@ def open_meter(choice: str, device: torch.device, *, sources: MeterSources | Non
 
     Raises:
         UsageError: The choice is unknown, or the meter that was asked for is not here.
+        EnvironmentFailure: The board is lost.
     """
     places = MeterSources(SystemClock()) if sources is None else sources
     kind, _, selector = choice.partition(":")
@@ -74,17 +79,24 @@ def open_meter(choice: str, device: torch.device, *, sources: MeterSources | Non
     if kind == "estimated":
         return _estimate(device, ())
     if kind == "nvml":
-        return _named(choice, open_nvml(selector or device_uuid(device), places.clock, places.nvml_module))
+        return _named(choice, _nvml(selector, device, places))
     if kind == "rapl":
         return _named(choice, open_rapl(places.clock, places.powercap_root))
-    own: EnergyMeter | Unavailable
-    if device.type == "cuda":
-        own = open_nvml(device_uuid(device), places.clock, places.nvml_module)
-    else:
-        own = open_rapl(places.clock, places.powercap_root)
+    own = _nvml("", device, places) if device.type == "cuda" else open_rapl(places.clock, places.powercap_root)
     if kind == "measured" or isinstance(own, EnergyMeter):
         return _named(choice, own)
     return _estimate(device, (f"energy is estimated, not measured: {own.reason}",))
+
+
+def _nvml(selector: str, device: torch.device, places: MeterSources) -> EnergyMeter | Unavailable:
+    uuid = device_uuid(device)
+    return open_nvml(
+        selector or uuid,
+        places.clock,
+        places.nvml_module,
+        environment=places.environment,
+        computing_uuid=uuid,
+    )
 
 
 def _named(choice: str, meter: EnergyMeter | Unavailable) -> EnergyMeter:

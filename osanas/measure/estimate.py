@@ -108,6 +108,7 @@ class EstimateMeter(EnergyMeter):
             joules_per_iteration=joules,
             power_w=joules / load.iteration_seconds,
             idle_power_w=coefficients.static_power_w,
+            net_joules_per_iteration=dynamic_j,
             notes=self.notes,
             details=details,
         )

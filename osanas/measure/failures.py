@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import torch
@@ -25,6 +26,9 @@ _DEVICE = (
     "CUBLAS_STATUS_NOT_INITIALIZED",
 )
 
+_CAPTURE = re.compile(r"captur", re.IGNORECASE)
+"""In every error of CUDA's about a network that cannot be captured, and in none about a device that failed."""
+
 
 def failure_kind(error: BaseException) -> Literal["out_of_memory", "device"] | None:
     """``out_of_memory``, ``device``, or None for any other error."""
@@ -33,4 +37,16 @@ def failure_kind(error: BaseException) -> Literal["out_of_memory", "device"] | N
     text = str(error)
     if any(sign in text for sign in _OUT_OF_MEMORY):
         return "out_of_memory"
+    if _CAPTURE.search(text):
+        return None
     return "device" if any(sign in text for sign in _DEVICE) else None
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong at the root of an error, in one line without a full stop."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    # "backend='inductor' raised:" stands above the line that says what it raised
+    lines = [line.strip() for line in plain.splitlines() if line.strip() and not line.rstrip().endswith("raised:")]
+    return lines[0][:200].rstrip(". ") if lines else type(error).__name__

@@ -11,7 +11,7 @@ import torch
 from osanas.measure.clock import SystemClock
 from osanas.measure.device import cpu_model, cuda_missing, cudnn_version, device_uuid, usable_cpus
 from osanas.measure.energy import MeterSources
-from osanas.measure.nvml import nvml_inventory
+from osanas.measure.nvml_devices import nvml_inventory
 from osanas.measure.rapl import rapl_inventory
 
 
@@ -38,7 +38,7 @@ def inventory(*, sources: MeterSources | None = None) -> dict[str, Any]:
             "torch": str(torch.__version__),
         },
         "cuda": _cuda(),
-        "nvml": nvml_inventory(places.clock, places.nvml_module),
+        "nvml": nvml_inventory(places.clock, places.nvml_module, places.environment),
         "rapl": rapl_inventory(places.clock, places.powercap_root),
     }
 

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Literal
 
-import psutil
 import torch
 from torch import nn
 
+from osanas.errors import CandidateError
 from osanas.measure.clock import Clock, SystemClock, now_s
+from osanas.measure.conditions import MachineWatch, contention_flags
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.statistics import (
     FEWEST_FOR_INTERVAL,
     interquartile_ratio,
     median_interval,
+    percentiles,
     relative_half_width,
 )
-from osanas.measure.workload import Workload, open_workload
+from osanas.measure.workload import Block, Workload, open_workload
 
 StoppedBy = Literal["interval", "plateau", "cap"]
 
@@ -31,22 +32,34 @@ _PATIENCE = 3
 _PLATEAU = 0.95
 """Twice the blocks narrow an interval to 0.71 of its width; where they leave more than this, more will not help."""
 
+_SHORTEST_SINGLE_MS = 0.1
+"""From here on reading the clock after every iteration costs no more than a thousandth of it."""
+
+_LAUNCH_BOUND = 0.8
+"""A CUDA graph that takes less than this share of the eager network's time shows that launching takes the rest."""
+
 
 @dataclass(frozen=True)
 class Latency:
     """Latency of one batch.
 
     Attributes:
-        median_ms: Median of the blocks.
+        median_ms: Median of the blocks: from the start of a forward pass to the end of its work on the device.
         interval_ms: Its 95 % confidence interval, by order statistics.
         blocks_ms: Milliseconds per iteration of the blocks that count, in order.
         disturbed_blocks_ms: The blocks that do not count, because the processor was taken away meanwhile.
         iterations: Iterations of the blocks that count.
         converged: Whether the interval is as narrow as the protocol asks.
+        stopped_by: What ended the blocks: see ``stop_reason``.
         flags: ``unstable`` (nearly every block was disturbed, so all of them count), ``noisy`` or ``very_noisy``
             (interquartile range above 10 or 25 % of the median), ``warmup_unstable``, ``contended`` (other work or the
-            hypervisor kept the processors busy).
-        conditions: What the machine did meanwhile, as JSON.
+            hypervisor kept the processors busy), ``launch_bound`` (the GPU waits for launches: the figure ranks kernels
+            and Python, not arithmetic).
+        conditions: What the machine is set to and did meanwhile, as JSON.
+        gpu_time_ms: Median of the blocks that a GPU timed itself, launches back to back; None on a CPU.
+        gpu_time_interval_ms: Its 95 % confidence interval.
+        percentiles_ms: Of single iterations in the blocks that count; each where there are enough of them.
+        runtime_details: What the runtime tells of itself.
     """
 
     median_ms: float
@@ -59,6 +72,10 @@ class Latency:
     flags: tuple[str, ...]
     notes: tuple[str, ...]
     conditions: dict[str, Any]
+    gpu_time_ms: float | None
+    gpu_time_interval_ms: tuple[float, float] | None
+    percentiles_ms: dict[str, float]
+    runtime_details: dict[str, Any]
 
 
 def measure_latency(
@@ -69,20 +86,19 @@ def measure_latency(
     *,
     clock: Clock | None = None,
 ) -> Latency:
-    """Latency of a network in its deployed form.
-
-    On a CPU it is wall time; on a GPU the device's time for a batch, between events, launch gaps included.
+    """Latency of a network in its deployed form and runtime, by the host's clock; on a GPU its own time beside it.
 
     Args:
         model: Any network; it stays as it is.
         input_shape: Channels, height, width.
         device: From ``resolve_device``.
-        protocol: Batch size, precision, blocks and when to stop.
+        protocol: Batch size, precision, runtime, blocks and when to stop.
         clock: None is the host's.
 
     Raises:
         CandidateError: The network does not run or does not fit.
         EnvironmentFailure: The device failed.
+        UsageError: The device cannot do what the protocol asks.
     """
     with open_workload(model, input_shape, device, protocol) as workload:
         return time_workload(workload, protocol, clock=SystemClock() if clock is None else clock)
@@ -90,38 +106,84 @@ def measure_latency(
 
 def time_workload(workload: Workload, protocol: MeasurementProtocol, *, clock: Clock) -> Latency:
     """Warms up and takes blocks until ``stop_reason`` says so."""
-    per_block, is_stable = _warm_up(workload, protocol, clock)
-    watch = _Conditions(clock)
-    blocks: list[float] = []
-    disturbed: list[float] = []
-    start = now_s(clock)
-    reason, is_unstable = None, False
-    while reason is None:
-        block = workload.block(per_block, clock)
-        (disturbed if block.is_disturbed else blocks).append(block.iteration_ms)
-        elapsed_s = now_s(clock) - start
-        reason = stop_reason(blocks, elapsed_s, protocol)
-        is_hopeless = elapsed_s >= _PATIENCE * protocol.max_seconds and len(blocks) < FEWEST_FOR_INTERVAL
-        if is_hopeless and len(blocks) + len(disturbed) >= FEWEST_FOR_INTERVAL:
-            blocks, disturbed, reason, is_unstable = blocks + disturbed, [], "cap", True
-    conditions = watch.read()
+    iteration_ms, is_stable = _warm_up(workload, protocol, clock)
+    watch = MachineWatch(clock)
+    taken = _take(workload, protocol, clock, iteration_ms)
+    conditions = {**workload.settings, **watch.read()}
+    blocks, gpu = [block.iteration_ms for block in taken.counted], taken.gpu_ms
+    graph_ms, graph_notes = _graph_time(workload, taken.per_block) if gpu else (None, ())
+    is_launch_bound = graph_ms is not None and graph_ms < _LAUNCH_BOUND * median(gpu)
     return Latency(
         median_ms=median(blocks),
         interval_ms=median_interval(blocks),
         blocks_ms=tuple(blocks),
-        disturbed_blocks_ms=tuple(disturbed),
-        iterations=per_block * len(blocks),
-        converged=reason == "interval",
-        stopped_by=reason,
+        disturbed_blocks_ms=tuple(block.iteration_ms for block in taken.disturbed),
+        iterations=taken.per_block * len(blocks),
+        converged=taken.stopped_by == "interval",
+        stopped_by=taken.stopped_by,
         flags=(
-            *(("unstable",) if is_unstable else ()),
+            *(("unstable",) if taken.is_unstable else ()),
             *_noise_flags(blocks),
             *(() if is_stable else ("warmup_unstable",)),
             *contention_flags(conditions),
+            *(("launch_bound",) if is_launch_bound else ()),
         ),
-        notes=workload.notes,
+        notes=(*workload.notes, *graph_notes),
         conditions=conditions,
+        gpu_time_ms=median(gpu) if gpu else None,
+        gpu_time_interval_ms=median_interval(gpu) if gpu else None,
+        percentiles_ms={} if taken.is_unstable else percentiles(taken.singles_ms),
+        runtime_details={**workload.details, **({} if graph_ms is None else {"cudagraph_gpu_time_ms": graph_ms})},
     )
+
+
+@dataclass
+class _Taken:
+    """The blocks of a measurement; those of the GPU alternate with the host's."""
+
+    per_block: int
+    counted: list[Block] = field(default_factory=list)
+    disturbed: list[Block] = field(default_factory=list)
+    gpu: list[Block] = field(default_factory=list)
+    stopped_by: StoppedBy = "cap"
+    is_unstable: bool = False
+
+    @property
+    def gpu_ms(self) -> list[float]:
+        """Undisturbed blocks of the GPU; all of them where those are too few for an interval."""
+        calm = [block.iteration_ms for block in self.gpu if not block.is_disturbed]
+        return calm if len(calm) >= FEWEST_FOR_INTERVAL else [block.iteration_ms for block in self.gpu]
+
+    @property
+    def singles_ms(self) -> list[float]:
+        return [single for block in self.counted for single in block.singles_ms]
+
+
+def _take(workload: Workload, protocol: MeasurementProtocol, clock: Clock, iteration_ms: float) -> _Taken:
+    taken = _Taken(_iterations_for(iteration_ms, protocol.block_seconds))
+    start, reason = now_s(clock), None
+    while reason is None:
+        block = workload.block(taken.per_block, clock, singly=iteration_ms >= _SHORTEST_SINGLE_MS)
+        (taken.disturbed if block.is_disturbed else taken.counted).append(block)
+        gpu_block = workload.gpu_block(taken.per_block)
+        if gpu_block is not None:
+            taken.gpu.append(gpu_block)
+        elapsed_s = now_s(clock) - start
+        reason = stop_reason([block.iteration_ms for block in taken.counted], elapsed_s, protocol)
+        too_few = len(taken.counted) < FEWEST_FOR_INTERVAL <= len(taken.counted) + len(taken.disturbed)
+        if too_few and elapsed_s >= _PATIENCE * protocol.max_seconds:
+            taken.counted, taken.disturbed = taken.counted + taken.disturbed, []
+            reason, taken.is_unstable = "cap", True
+    taken.stopped_by = reason
+    return taken
+
+
+def _graph_time(workload: Workload, per_block: int) -> tuple[float | None, tuple[str, ...]]:
+    """The GPU's time with a captured graph, or why it is not known; a diagnosis that fails is no failure."""
+    try:
+        return workload.graph_time_ms(per_block), ()
+    except (CandidateError, torch.OutOfMemoryError):
+        return None, ("whether it is launch bound is not known: it cannot be captured as a CUDA graph",)
 
 
 def stop_reason(blocks_ms: Sequence[float], elapsed_s: float, protocol: MeasurementProtocol) -> StoppedBy | None:
@@ -143,20 +205,20 @@ def stop_reason(blocks_ms: Sequence[float], elapsed_s: float, protocol: Measurem
     return "cap" if elapsed_s >= protocol.max_seconds else None
 
 
-def _warm_up(workload: Workload, protocol: MeasurementProtocol, clock: Clock) -> tuple[int, bool]:
-    """Runs until three blocks in a row agree; returns the iterations of a block and whether they did."""
+def _warm_up(workload: Workload, protocol: MeasurementProtocol, clock: Clock) -> tuple[float, bool]:
+    """Runs until three blocks in a row agree; returns an iteration's milliseconds and whether they did."""
     start = now_s(clock)
-    recent = [workload.block(1, clock).iteration_ms for _ in range(3)]
+    recent = [workload.block(1, clock, singly=False).iteration_ms for _ in range(3)]
     fastest = min(recent)
     while True:
         per_block = _iterations_for(fastest, protocol.block_seconds)
-        recent.append(workload.block(per_block, clock).iteration_ms)
+        recent.append(workload.block(per_block, clock, singly=False).iteration_ms)
         fastest = min(fastest, recent[-1])
         last = recent[-3:]
         elapsed = now_s(clock) - start
         is_stable = max(last) - min(last) <= protocol.warmup_tolerance * median(last)
         if (is_stable and elapsed >= protocol.warmup_min_seconds) or elapsed >= protocol.warmup_max_seconds:
-            return _iterations_for(median(last), protocol.block_seconds), is_stable
+            return median(last), is_stable
 
 
 def _iterations_for(iteration_ms: float, block_seconds: float) -> int:
@@ -169,50 +231,3 @@ def _noise_flags(blocks_ms: Sequence[float]) -> tuple[str, ...]:
     if ratio > 0.25:
         return ("very_noisy",)
     return ("noisy",) if ratio > 0.10 else ()
-
-
-def _total_s(times: Any) -> float:
-    """Seconds of all processors together. Linux counts guests' time within user's and nice's already."""
-    return float(sum(times)) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
-
-
-class _Conditions:
-    """What the machine does from now until ``read``."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._start_s = now_s(clock)
-        self._process = psutil.Process()
-        self._switches = self._process.num_ctx_switches().involuntary
-        self._own_s = self._process.cpu_times()
-        self._times = psutil.cpu_times()
-
-    def read(self) -> dict[str, Any]:
-        """Own and others' use of the processors, as shares of one processor's time."""
-        seconds = max(now_s(self._clock) - self._start_s, 1e-9)
-        own, times = self._process.cpu_times(), psutil.cpu_times()
-        own_s = own.user + own.system - self._own_s.user - self._own_s.system
-        steal_s = getattr(times, "steal", 0.0) - getattr(self._times, "steal", 0.0)
-        idle_s = times.idle - self._times.idle + getattr(times, "iowait", 0.0) - getattr(self._times, "iowait", 0.0)
-        busy_s = _total_s(times) - _total_s(self._times) - idle_s - steal_s
-        others_s = max(0.0, busy_s - own_s)
-        switches = self._process.num_ctx_switches().involuntary - self._switches
-        return {
-            "seconds": seconds,
-            "processors": psutil.cpu_count() or 1,
-            "own_cpu_share": own_s / seconds,
-            "other_cpu_share": others_s / seconds,
-            "steal_share": steal_s / seconds,
-            "involuntary_switches_per_second": switches / seconds,
-            "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        }
-
-
-def contention_flags(conditions: dict[str, Any]) -> tuple[str, ...]:
-    """``contended`` where others kept a quarter of the processors that we leave busy, or the hypervisor took a tenth.
-
-    Even on processors of their own they share caches, memory and often the very core (hyper-threads) with us.
-    """
-    spare = max(0.0, conditions["processors"] - conditions["own_cpu_share"])
-    is_crowded = conditions["other_cpu_share"] > max(0.1, 0.25 * spare)
-    return ("contended",) if is_crowded or conditions["steal_share"] > 0.1 else ()

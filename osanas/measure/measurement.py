@@ -17,8 +17,9 @@ from osanas.measure.clock import Clock, SystemClock
 from osanas.measure.device import DeviceIdentity, device_uuid
 from osanas.measure.exclusive import CPU, DEFAULT_TIMEOUT_S, exclusive
 from osanas.measure.latency import Latency, time_workload
-from osanas.measure.meter import EnergyMeter, EnergyReading, EnergySource, Load, Unavailable
+from osanas.measure.meter import EnergyMeter, EnergyReading, EnergySource, Exclusivity, Load, Unavailable
 from osanas.measure.protocol import MeasurementProtocol
+from osanas.measure.runtimes import describe_runtime
 from osanas.measure.workload import open_workload
 
 KEY_PREFIX = "m1:"
@@ -29,7 +30,7 @@ class Measurement:
     """What a network cost on a device, as plain values.
 
     Attributes:
-        latency_ms: Median of the blocks, for one batch.
+        latency_ms: Median of the blocks, for one batch, by the host's clock.
         latency_interval_ms: 95 % confidence interval of the median.
         blocks_ms: Milliseconds per iteration of the blocks that count, in order.
         disturbed_blocks_ms: Those of the blocks during which the processor was taken away.
@@ -37,9 +38,15 @@ class Measurement:
         energy_source: ``nvml``, ``rapl`` or ``estimated``; None without a reading.
         power_w: Mean power under the load, gross.
         idle_power_w: Power without load.
+        energy_net_mj: Gross energy less idle power times time, per image.
+        exclusive: Whether the metered device was ours alone meanwhile: ``yes``, ``no`` or ``unknown``.
+        gpu_time_ms: The GPU's own time for a batch, between events around launches back to back; None on a CPU.
+        gpu_time_interval_ms: Its 95 % confidence interval.
+        percentiles_ms: ``p90``, ``p95``, ``p99`` of single inferences, each only where enough of them were timed.
+        runtime_details: What the runtime tells of itself, such as the seconds it took to compile.
         converged: Whether latency and energy are as certain as the protocol asks.
         stopped_by: ``interval``, ``plateau`` or ``cap``: what ended the latency blocks.
-        conditions: What the machine did meanwhile.
+        conditions: What the machine is set to and did meanwhile.
         energy_windows: Every window of the meter, void ones too.
         energy_details: What else describes the energy (coefficients of an estimate, board, update period).
     """
@@ -56,6 +63,12 @@ class Measurement:
     power_w: float | None
     idle_power_w: float | None
     converged: bool
+    energy_net_mj: float | None = None
+    exclusive: Exclusivity = "unknown"
+    gpu_time_ms: float | None = None
+    gpu_time_interval_ms: tuple[float, float] | None = None
+    percentiles_ms: dict[str, float] = field(default_factory=dict)
+    runtime_details: dict[str, Any] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     conditions: dict[str, Any] = field(default_factory=dict)
@@ -72,6 +85,8 @@ class Measurement:
         values = dict(document)
         for name in ("latency_interval_ms", "blocks_ms", "disturbed_blocks_ms", "flags", "notes", "energy_windows"):
             values[name] = tuple(values[name])
+        if values["gpu_time_interval_ms"] is not None:
+            values["gpu_time_interval_ms"] = tuple(values["gpu_time_interval_ms"])
         return cls(**{item.name: values[item.name] for item in fields(cls)})
 
 
@@ -101,7 +116,8 @@ def measure(
         lock_folder: Where lock files lie.
 
     Raises:
-        CandidateError: The network does not run (``forward``) or does not fit (``out_of_memory``).
+        CandidateError: The network does not run (``forward``), not in that runtime (``runtime``), or does not fit
+            (``out_of_memory``).
         EnvironmentFailure: Device or meter failed, or the device stays in use.
         UsageError: The device cannot do what the protocol asks.
     """
@@ -112,21 +128,26 @@ def measure(
     if costs is None and isinstance(meter, EnergyMeter) and meter.needs_costs:
         costs = count_costs(model, input_shape)
     with (
-        exclusive(names, timeout_s=lock_timeout_s, folder=lock_folder),
+        exclusive(names, timeout_s=lock_timeout_s, folder=lock_folder) as disturbances,
         open_workload(model, input_shape, device, protocol) as workload,
     ):
         latency = time_workload(workload, protocol, clock=time_source)
+        # the pace of ``run``, which does not wait for the device between iterations
+        pace_ms = latency.median_ms if latency.gpu_time_ms is None else latency.gpu_time_ms
         energy = (
-            meter.measure(Load(workload.run, latency.median_ms / 1e3, costs), protocol)
+            meter.measure(Load(workload.run, pace_ms / 1e3, costs), protocol)
             if isinstance(meter, EnergyMeter)
             else meter
         )
-    return _combined(latency, energy, protocol.batch_size)
+    return _combined(latency, energy, protocol.batch_size, disturbances)
 
 
-def _combined(latency: Latency, energy: EnergyReading | Unavailable | None, batch_size: int) -> Measurement:
+def _combined(
+    latency: Latency, energy: EnergyReading | Unavailable | None, batch_size: int, disturbances: tuple[str, ...]
+) -> Measurement:
     reading = energy if isinstance(energy, EnergyReading) else None
     joules = None if reading is None else reading.joules_per_iteration
+    net_joules = None if reading is None else reading.net_joules_per_iteration
     notes = reading.notes if reading is not None else ()
     if isinstance(energy, Unavailable):
         notes = (energy.reason,)
@@ -142,8 +163,14 @@ def _combined(latency: Latency, energy: EnergyReading | Unavailable | None, batc
         energy_method=None if reading is None or joules is None else reading.method,
         power_w=None if reading is None else reading.power_w,
         idle_power_w=None if reading is None else reading.idle_power_w,
+        energy_net_mj=None if net_joules is None else net_joules * 1e3 / batch_size,
+        exclusive="unknown" if reading is None else reading.exclusive,
+        gpu_time_ms=latency.gpu_time_ms,
+        gpu_time_interval_ms=latency.gpu_time_interval_ms,
+        percentiles_ms=latency.percentiles_ms,
+        runtime_details=latency.runtime_details,
         converged=latency.converged and (reading is None or reading.converged),
-        flags=tuple(dict.fromkeys((*latency.flags, *(() if reading is None else reading.flags)))),
+        flags=tuple(dict.fromkeys((*disturbances, *latency.flags, *(() if reading is None else reading.flags)))),
         notes=tuple(dict.fromkeys((*latency.notes, *notes))),
         conditions=latency.conditions,
         energy_windows=() if reading is None else tuple(window.to_dict() for window in reading.windows),
@@ -162,8 +189,9 @@ def peak_memory_bytes(
     """Bytes of parameters and activations at the worst moment of a forward pass.
 
     On a GPU this is measured: the most that torch's allocator held for the network, its input and one pass
-    (``torch.cuda.max_memory_allocated``), with kernels' workspaces and without the CUDA context. On a CPU it is
-    counted: the parameters and ``Costs.peak_activation_bytes``, without workspaces.
+    (``torch.cuda.max_memory_allocated``), with kernels' workspaces and without the CUDA context. It is eager mode's in
+    every runtime: a graph keeps its memory apart, and ONNX Runtime has an allocator of its own. On a CPU it is counted:
+    the parameters and ``Costs.peak_activation_bytes``, without workspaces.
 
     Args:
         model: Any network in fp32; it stays as it is.
@@ -189,7 +217,8 @@ def _measured_peak(
 ) -> int:
     torch.cuda.synchronize(device)
     before = torch.cuda.memory_allocated(device)
-    with open_workload(model, input_shape, device, protocol) as workload:
+    eager = protocol.model_copy(update={"runtime": "eager"})
+    with open_workload(model, input_shape, device, eager) as workload:
         # the first pass tries algorithms whose workspaces a deployment never allocates again
         torch.cuda.reset_peak_memory_stats(device)
         workload.run(1)
@@ -209,13 +238,17 @@ def measurement_key(
         protocol: All its settings are part of the key.
         input_shape: Channels, height, width.
         meter: From ``open_meter``.
+
+    Raises:
+        UsageError: The protocol's runtime does not work here.
     """
     device = identity.measurement_key()
     if protocol.threads is not None:
         device["threads"] = protocol.threads
     return {
         "protocol": protocol.to_dict(),
-        "memory_format": "channels_last",
+        "runtime": describe_runtime(protocol.runtime, torch.device(identity.kind)),
+        "memory_format": "contiguous" if protocol.runtime == "onnxruntime" else "channels_last",
         "device": device,
         "arithmetic": _arithmetic(identity),
         "input_shape": list(input_shape),

@@ -5,12 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from osanas.costs import Costs
 from osanas.measure.protocol import MeasurementProtocol
 
+if TYPE_CHECKING:  # meters run without torch
+    from osanas.costs import Costs
+
 EnergySource = Literal["nvml", "rapl", "estimated"]
+Exclusivity = Literal["yes", "no", "unknown"]
+"""Whether nobody else used a device meanwhile; ``unknown`` where the machine does not tell."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class EnergyWindow:
     Attributes:
         iterations: Iterations finished within it.
         voided_by: Why it does not count, such as ``throttled``; None if it does.
+        power_joules: The same energy by another sensor, integrated from power readings; None where there is none.
     """
 
     joules: float
@@ -42,6 +47,7 @@ class EnergyWindow:
     iterations: int
     voided_by: str | None = None
     flags: tuple[str, ...] = ()
+    power_joules: float | None = None
 
     @property
     def joules_per_iteration(self) -> float:
@@ -56,6 +62,7 @@ class EnergyWindow:
             "iterations": self.iterations,
             "voided_by": self.voided_by,
             "flags": list(self.flags),
+            "power_joules": self.power_joules,
         }
 
 
@@ -67,6 +74,8 @@ class EnergyReading:
         joules_per_iteration: None if there is no reading; ``notes`` then say why.
         power_w: Mean power under this load.
         idle_power_w: Power without load; None where it was not measured.
+        net_joules_per_iteration: Gross energy less idle power times time; None where idle power was not measured.
+        exclusive: Whether the metered device was ours alone.
         converged: Whether the windows agree as well as the protocol asks.
         details: What else describes the reading, as JSON (coefficients, update period, scope).
     """
@@ -76,6 +85,8 @@ class EnergyReading:
     joules_per_iteration: float | None
     power_w: float | None
     idle_power_w: float | None
+    net_joules_per_iteration: float | None = None
+    exclusive: Exclusivity = "unknown"
     windows: tuple[EnergyWindow, ...] = ()
     converged: bool = True
     flags: tuple[str, ...] = ()

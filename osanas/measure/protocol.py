@@ -19,7 +19,7 @@ from osanas.errors import ConfigError
 from osanas.validation import problems_of
 
 Precision = Literal["fp32", "fp16", "bf16"]
-Runtime = Literal["eager"]
+Runtime = Literal["eager", "compile", "cudagraph", "onnxruntime"]
 
 BYTES_PER_ELEMENT: dict[Precision, int] = {"fp32": 4, "fp16": 2, "bf16": 2}
 
@@ -36,13 +36,15 @@ class MeasurementProtocol(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     """Raised whenever the code measures differently."""
     batch_size: PositiveInt = 1
     precision: Precision = "fp32"
     runtime: Runtime = "eager"
     threads: PositiveInt | None = None
     """CPU threads inside an operator; None leaves the process as it is."""
+    rounds: PositiveInt = 1
+    """How often a network's turn comes where several are measured in turn."""
 
     warmup_min_seconds: PositiveFloat = 0.2
     """trtexec's default of 200 ms; at least three iterations run too."""
@@ -64,6 +66,8 @@ class MeasurementProtocol(BaseModel):
     """Load before the first energy window; a meter that averages over longer waits longer."""
     energy_window_seconds: PositiveFloat = 2.0
     """Least length of an energy window; a slow meter makes it longer."""
+    energy_min_ticks: PositiveInt = 20
+    """Steps of the meter's counter that a window spans at least."""
     energy_min_windows: int = Field(default=3, ge=3)
     energy_max_windows: int = Field(default=10, ge=3)
     energy_interval_target: float = Field(default=0.02, gt=0, lt=1)
@@ -112,6 +116,7 @@ class MeasurementProtocol(BaseModel):
             min_seconds=0.25,
             max_seconds=0.8,
             energy_window_seconds=1.0,
+            energy_min_ticks=10,
             energy_max_windows=5,
         )
 

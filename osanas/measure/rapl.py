@@ -34,6 +34,11 @@ _MISSING_FIX = (
 _ADVANCE_TIMEOUT_S = 0.5
 """RAPL counters move about every millisecond."""
 
+_MAX_PACKAGE_W = 2000.0
+"""More than any socket draws with its memory: a counter that was reset looks like one that wrapped around."""
+
+_SHARED_NOTE = "RAPL counts whatever runs on the processor, other processes too"
+
 _IDLE_SETTLE_S = 0.5
 _IDLE_SECONDS = 2.0
 
@@ -95,6 +100,7 @@ class RaplMeter(EnergyMeter):
         self._zones = tuple(zones)
         self._clock = clock
         self._idle_power_w: float | None = None
+        self.notes = (_SHARED_NOTE,)
 
     @property
     def method(self) -> str:
@@ -111,7 +117,7 @@ class RaplMeter(EnergyMeter):
         return {"source": self.source, "method": self.method, "zones": [zone.name for zone in self._zones]}
 
     def measure(self, load: Load, protocol: MeasurementProtocol) -> EnergyReading:
-        """Idle power once, then windows under a warm load."""
+        """Idle power once, then windows under a warm load. Whether other processes worked too is never known."""
         if self._idle_power_w is None:
             self._idle_power_w = self._idle()
         run_for(load, protocol.energy_warmup_seconds, self._clock)
@@ -145,7 +151,8 @@ class RaplMeter(EnergyMeter):
         joules = self._joules(before, self._read())
         seconds = now_s(self._clock) - start
         # idle power is no floor here: another process may have ended since
-        voided = plausible(joules, seconds, idle_power_w=None, limit_power_w=None)
+        sockets = len({zone.name.partition("/")[0] for zone in self._zones})
+        voided = plausible(joules, seconds, idle_power_w=None, limit_power_w=_MAX_PACKAGE_W * sockets)
         return EnergyWindow(joules, seconds, iterations, voided)
 
     def _read(self) -> list[int]:

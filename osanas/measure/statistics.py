@@ -13,6 +13,9 @@ FEWEST_FOR_INTERVAL = 6
 _STUDENT_T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145)
 """Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom."""
 
+_SAMPLES_BEYOND = 10
+"""Samples that lie above a percentile at least, for it to be told."""
+
 
 @cache
 def _rank_of_lower_bound(count: int) -> int:
@@ -62,6 +65,19 @@ def interquartile_ratio(values: Sequence[float]) -> float:
     last = len(ordered) - 1
     quarter, three_quarters = ordered[round(last * 0.25)], ordered[round(last * 0.75)]
     return (three_quarters - quarter) / median(ordered)
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """``p90``, ``p95`` and ``p99`` by nearest rank, each only from 100, 200 or 1000 samples on.
+
+    Fewer than ten samples above a percentile say little about it.
+    """
+    ordered, count = sorted(values), len(values)
+    return {
+        f"p{percent}": ordered[math.ceil(count * percent / 100) - 1]
+        for percent in (90, 95, 99)
+        if count * (100 - percent) >= 100 * _SAMPLES_BEYOND
+    }
 
 
 def mean_relative_half_width(values: Sequence[float]) -> float:

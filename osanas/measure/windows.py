@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from osanas.errors import EnvironmentFailure
 from osanas.measure.clock import Clock, now_s
-from osanas.measure.meter import EnergyReading, EnergySource, EnergyWindow, Load
+from osanas.measure.meter import EnergyReading, EnergySource, EnergyWindow, Exclusivity, Load
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.statistics import mean_relative_half_width
 
@@ -18,7 +19,9 @@ for, so what is counted has finished and a GPU's queue never runs ahead."""
 MAX_VOID_WINDOWS = 3
 
 VOID_THROTTLED = "throttled"
-"""The one cause under which a window's joules are still true, if not typical."""
+VOID_FOREIGN = "foreign_process"
+TRUE_ALTHOUGH_VOID = (VOID_THROTTLED, VOID_FOREIGN)
+"""Causes under which a window's joules are still what the device drew, if not what it draws for this load alone."""
 
 
 def chunk_iterations(load: Load) -> int:
@@ -57,6 +60,12 @@ def collect(take: Callable[[], EnergyWindow], protocol: MeasurementProtocol) -> 
             return windows
 
 
+def net_joules(gross: float, seconds: float, idle_power_w: float | None) -> float | None:
+    """Gross energy less idle power times time; None where idle power is not known, or not below the gross power."""
+    net = None if idle_power_w is None else gross - idle_power_w * seconds
+    return None if net is None or net <= 0 else net
+
+
 def reading(
     windows: Sequence[EnergyWindow],
     protocol: MeasurementProtocol,
@@ -64,39 +73,49 @@ def reading(
     source: EnergySource,
     method: str,
     idle_power_w: float | None,
+    exclusive: Exclusivity = "unknown",
     notes: tuple[str, ...] = (),
     details: Mapping[str, Any] | None = None,
 ) -> EnergyReading:
     """The windows as one reading: all their joules over all their iterations.
 
+    Too few that count: those that are void and yet true are taken too, and the reading is called unstable.
+
     Raises:
-        EnvironmentFailure: No window can be used.
+        EnvironmentFailure: Fewer windows can be used than the protocol asks for.
     """
     used = [window for window in windows if window.voided_by is None]
     flags = {flag for window in windows for flag in window.flags}
     if len(used) < protocol.energy_min_windows:
         flags.add("energy_unstable")
-        used = [window for window in windows if window.voided_by in {None, VOID_THROTTLED}]
-    if not used:
-        causes = ", ".join(sorted({str(window.voided_by) for window in windows}))
+        used = [window for window in windows if window.voided_by is None or window.voided_by in TRUE_ALTHOUGH_VOID]
+    void = Counter(window.voided_by for window in windows if window.voided_by is not None)
+    if len(used) < protocol.energy_min_windows:
+        causes = ", ".join(f"{cause} ({count})" for cause, count in sorted(void.items()))
         raise EnvironmentFailure(
-            f"The energy meter {source} ({method}) gave no usable reading in {len(windows)} windows: {causes}.",
+            f"The energy meter {source} ({method}) gave too few usable readings in {len(windows)} windows: {causes}.",
             "Check the device with 'osanas doctor' and run the same command again, or use --energy estimated.",
         )
     width = mean_relative_half_width([window.joules_per_iteration for window in used])
     is_converged = "energy_unstable" not in flags and width <= protocol.energy_interval_target
     if not is_converged:
         flags.add("energy_not_converged")
-    joules = sum(window.joules for window in used)
+    joules, seconds = sum(window.joules for window in used), sum(window.seconds for window in used)
+    iterations = sum(window.iterations for window in used)
+    net = net_joules(joules, seconds, idle_power_w)
+    if net is None and idle_power_w is not None:
+        notes = (*notes, "net energy is not known: under this load no more power was drawn than at idle")
     return EnergyReading(
         source=source,
         method=method,
-        joules_per_iteration=joules / sum(window.iterations for window in used),
-        power_w=joules / sum(window.seconds for window in used),
+        joules_per_iteration=joules / iterations,
+        power_w=joules / seconds,
         idle_power_w=idle_power_w,
+        net_joules_per_iteration=None if net is None else net / iterations,
+        exclusive=exclusive,
         windows=tuple(windows),
         converged=is_converged,
         flags=tuple(sorted(flags)),
         notes=notes,
-        details=dict(details or {}),
+        details={**(details or {}), "void_windows": dict(void)},
     )

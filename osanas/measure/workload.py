@@ -1,28 +1,32 @@
 """A network made ready to run over and over: what latency and energy are measured on.
 
-The only place that synchronises a GPU or times it. Another runtime (compiled, CUDA graph, ONNX Runtime) is another
-``Workload``; latency and energy know no more than this interface.
+With ``captured`` in ``runtimes.py``, the only place that synchronises a GPU or times it.
 """
 
 from __future__ import annotations
 
 import gc
-import io
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from types import ModuleType
+from functools import partial
+from itertools import pairwise
+from statistics import median
+from types import MappingProxyType, ModuleType
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from osanas.errors import CandidateError, EnvironmentFailure
 from osanas.measure.clock import Clock
+from osanas.measure.conditions import settings
 from osanas.measure.deploy import DTYPES, deployed
-from osanas.measure.failures import failure_kind
+from osanas.measure.failures import failure_kind, reason
 from osanas.measure.protocol import MeasurementProtocol
+from osanas.measure.runtimes import Runner, building, captured, check_runtime, prepared
 
 resource: ModuleType | None
 try:
@@ -33,98 +37,177 @@ except ImportError:  # not on Windows
 _OWN_SHARE = 0.95
 """Least share of a block's time that a single thread has the processor, if nobody takes it away."""
 
+_GRAPH_BLOCKS = 5
+"""Enough for the median of a graph's time to be told from 0.8 of another."""
+
 
 @dataclass(frozen=True)
 class Block:
-    """Iterations run back to back.
+    """Iterations run one after the other.
 
     Attributes:
         iteration_ms: Milliseconds per iteration.
         is_disturbed: Whether the processor was taken away meanwhile, as the operating system tells; never judged by
             the time itself.
+        singles_ms: Milliseconds of each iteration, where they were asked for.
     """
 
     iteration_ms: float
     is_disturbed: bool
+    singles_ms: tuple[float, ...] = ()
 
 
 class Workload(ABC):
-    """Runs a network on one fixed input batch."""
+    """Runs a network on one fixed input batch.
+
+    Attributes:
+        details: What the runtime tells of itself.
+        settings: Of the machine, as ``osanas.measure.conditions`` reads them.
+    """
 
     notes: tuple[str, ...] = ()
-
-    def __init__(self, module: nn.Module, batch: Tensor) -> None:
-        self._module = module
-        self._batch = batch
-
-    def release(self) -> None:
-        """Gives up network and batch; whoever still holds the workload holds no memory of the device."""
-        del self._module, self._batch
+    details: Mapping[str, Any] = MappingProxyType({})
+    settings: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
     def run(self, iterations: int) -> None:
-        """Runs the network; on return every iteration has finished, on the device too."""
+        """Runs the network back to back; on return every iteration has finished, on the device too."""
 
     @abstractmethod
-    def block(self, iterations: int, clock: Clock) -> Block:
-        """Runs and times a block."""
+    def block(self, iterations: int, clock: Clock, *, singly: bool) -> Block:
+        """Runs and times a block by the host's clock, each iteration when the one before has finished.
+
+        Args:
+            iterations: How many.
+            clock: The host's.
+            singly: Whether to time every iteration too.
+        """
+
+    def gpu_block(self, iterations: int) -> Block | None:  # noqa: ARG002
+        """Runs a block back to back and times it by the GPU; None where there is none."""
+        return None
+
+    def graph_time_ms(self, iterations: int) -> float | None:  # noqa: ARG002
+        """The GPU's time for an iteration captured as a CUDA graph; None where that says nothing of this runtime.
+
+        Raises:
+            CandidateError: It cannot be captured.
+        """
+        return None
 
 
 class CpuWorkload(Workload):
-    """Eager mode on the CPU, timed by the host's clock."""
+    """A network on the CPU, timed by the host's clock."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def release(self) -> None:
+        """Gives up the network; whoever still holds the workload holds no memory of the device."""
+        del self._runner
 
     def run(self, iterations: int) -> None:
         """Runs the network."""
         with torch.inference_mode():
             for _ in range(iterations):
-                self._module(self._batch)
+                self._runner.run()
 
-    def block(self, iterations: int, clock: Clock) -> Block:
+    def block(self, iterations: int, clock: Clock, *, singly: bool) -> Block:
         """Wall time by the clock."""
-        module, batch = self._module, self._batch
         with torch.inference_mode():
             switches, processor_ns = _involuntary_switches(), time.thread_time_ns()
-            start = clock.now_ns()
-            for _ in range(iterations):
-                module(batch)
-            wall_ns = clock.now_ns() - start
+            stamps_ns = _timed(self._runner.run, iterations, clock, singly=singly)
             processor_ns = time.thread_time_ns() - processor_ns
         if torch.get_num_threads() == 1:
-            is_disturbed = processor_ns < _OWN_SHARE * wall_ns
+            is_disturbed = processor_ns < _OWN_SHARE * (stamps_ns[-1] - stamps_ns[0])
         else:  # threads wait for each other, so only the operating system knows why one of them does not run
             is_disturbed = _involuntary_switches() > switches
-        return Block(wall_ns / 1e6 / iterations, is_disturbed)
+        return _block(stamps_ns, iterations, is_disturbed=is_disturbed)
 
 
 class CudaWorkload(Workload):
-    """Eager mode on a GPU, timed by events on the current stream.
+    """A network on the current GPU: timed by the host's clock, and by events on the runner's stream.
 
     Events are read after a synchronisation, as PyTorch's notes on CUDA semantics prescribe; their resolution is about
     half a microsecond (CUDA runtime documentation, ``cudaEventElapsedTime``).
+
+    Args:
+        runner: The network in its runtime.
+        capture: Makes a CUDA graph of the same network; None where the runtime is not eager.
     """
 
-    def __init__(self, module: nn.Module, batch: Tensor, device: torch.device) -> None:
-        super().__init__(module, batch)
-        self._device = device
+    def __init__(self, runner: Runner, capture: Callable[[], Runner] | None = None) -> None:
+        self._runner = runner
+        self._capture = capture
+
+    def release(self) -> None:
+        """Gives up the network; whoever still holds the workload holds no memory of the device."""
+        del self._runner, self._capture
 
     def run(self, iterations: int) -> None:
         """Runs the network and waits for the device."""
-        with torch.inference_mode(), torch.cuda.device(self._device):
+        with torch.inference_mode():
             for _ in range(iterations):
-                self._module(self._batch)
-            torch.cuda.synchronize(self._device)
+                self._runner.run()
+            torch.cuda.synchronize()
 
-    def block(self, iterations: int, clock: Clock) -> Block:  # noqa: ARG002
-        """Device time between two events around the block."""
-        with torch.inference_mode(), torch.cuda.device(self._device):
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-            torch.cuda.synchronize(self._device)
-            start.record()
-            for _ in range(iterations):
-                self._module(self._batch)
-            end.record()
-            torch.cuda.synchronize(self._device)
-            return Block(float(start.elapsed_time(end)) / iterations, is_disturbed=False)
+    def block(self, iterations: int, clock: Clock, *, singly: bool) -> Block:
+        """Wall time of forward pass and synchronisation, as MLPerf's single stream."""
+
+        def step() -> None:
+            self._runner.run()
+            torch.cuda.synchronize()
+
+        with torch.inference_mode():
+            torch.cuda.synchronize()
+            switches = _involuntary_switches()
+            stamps_ns = _timed(step, iterations, clock, singly=singly)
+            return _block(stamps_ns, iterations, is_disturbed=_involuntary_switches() > switches)
+
+    def gpu_block(self, iterations: int) -> Block:
+        """Device time between two events around launches back to back."""
+        return _gpu_block(self._runner, iterations)
+
+    def graph_time_ms(self, iterations: int) -> float | None:
+        """Median of few blocks of a captured graph's replays."""
+        if self._capture is None:
+            return None
+        graph = building("cudagraph", self._capture)
+        return median(_gpu_block(graph, iterations).iteration_ms for _ in range(_GRAPH_BLOCKS))
+
+
+def _gpu_block(runner: Runner, iterations: int) -> Block:
+    with torch.inference_mode(), torch.cuda.stream(runner.stream):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()
+        switches = _involuntary_switches()
+        start.record()
+        for _ in range(iterations):
+            runner.run()
+        end.record()
+        torch.cuda.synchronize()
+        is_disturbed = _involuntary_switches() > switches  # launches were late
+        return Block(float(start.elapsed_time(end)) / iterations, is_disturbed)
+
+
+def _timed(step: Callable[[], object], iterations: int, clock: Clock, *, singly: bool) -> list[int]:
+    """The clock before, after every iteration if ``singly``, and at the end."""
+    stamps_ns = [clock.now_ns()]
+    if singly:
+        for _ in range(iterations):
+            step()
+            stamps_ns.append(clock.now_ns())
+        return stamps_ns
+    for _ in range(iterations):
+        step()
+    stamps_ns.append(clock.now_ns())
+    return stamps_ns
+
+
+def _block(stamps_ns: list[int], iterations: int, *, is_disturbed: bool) -> Block:
+    singles = tuple((after - before) / 1e6 for before, after in pairwise(stamps_ns))
+    iteration_ms = (stamps_ns[-1] - stamps_ns[0]) / 1e6 / iterations
+    return Block(iteration_ms, is_disturbed, singles if len(singles) == iterations else ())
 
 
 def _involuntary_switches() -> int:
@@ -136,7 +219,7 @@ def _involuntary_switches() -> int:
 def open_workload(
     model: nn.Module, input_shape: tuple[int, int, int], device: torch.device, protocol: MeasurementProtocol
 ) -> Iterator[Workload]:
-    """A network in its deployed form on a random batch, with the protocol's threads while it is open.
+    """A network in its deployed form and runtime on a random batch, with the protocol's threads while it is open.
 
     Args:
         model: Any network; it stays as it is.
@@ -145,40 +228,42 @@ def open_workload(
         protocol: Batch size, precision, runtime, threads.
 
     Raises:
-        CandidateError: ``out_of_memory``, or ``forward`` when the network does not run on such a batch.
+        CandidateError: ``out_of_memory``, ``forward`` when the network does not run on such a batch, ``runtime`` when
+            it does not run in that runtime.
         EnvironmentFailure: The device failed.
         UsageError: The device cannot do what the protocol asks.
     """
-    with _settings(device, protocol.threads), device_errors(device):
+    check_runtime(protocol.runtime, protocol.precision, device)
+    with _process_settings(device, protocol.threads), device_errors(device):
         form = deployed(model, device, protocol)
         generator = torch.Generator().manual_seed(0)
         batch = torch.randn(protocol.batch_size, *input_shape, generator=generator).to(
             device=device, dtype=DTYPES[protocol.precision], memory_format=torch.channels_last
         )
-        workload: Workload = (
-            CudaWorkload(form.module, batch, device) if device.type == "cuda" else CpuWorkload(form.module, batch)
-        )
-        workload.notes = form.notes
         try:
-            _try_once(workload.run, input_shape)
-            yield workload
+            with prepared(protocol.runtime, form.module, batch) as runner:
+                workload: CpuWorkload | CudaWorkload
+                if device.type == "cpu":
+                    workload = CpuWorkload(runner)
+                else:
+                    is_eager = protocol.runtime == "eager"
+                    workload = CudaWorkload(runner, partial(_graph, form.module, batch) if is_eager else None)
+                workload.notes = (*form.notes, *runner.notes)
+                workload.details = runner.details
+                workload.settings = settings(device)
+                del runner
+                try:
+                    yield workload
+                finally:
+                    workload.release()
         finally:
             # A traced network is a cycle: left to the collector, it would hold its memory into the next measurement.
-            workload.release()
-            del form
+            del form, batch
             gc.collect()
 
 
-def _try_once(run: Callable[[int], None], input_shape: tuple[int, int, int]) -> None:
-    try:
-        with redirect_stderr(io.StringIO()):  # a traced network prints its own source there before it raises
-            run(1)
-    except (RuntimeError, ValueError, IndexError) as error:
-        if failure_kind(error) is not None:
-            raise
-        shape = "x".join(map(str, input_shape))
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CandidateError("forward", f"The network does not run on images of {shape}: {first_line}") from error
+def _graph(module: nn.Module, batch: torch.Tensor) -> Runner:
+    return captured(module, batch)[0]
 
 
 @contextmanager
@@ -197,14 +282,14 @@ def device_errors(device: torch.device) -> Iterator[None]:
             raise CandidateError(kind, f"The network does not fit into the memory of {device}.") from error
         if kind == "device":
             raise EnvironmentFailure(
-                f"The device {device} failed: {str(error).splitlines()[0]}.",
+                f"The device {device} failed: {reason(error)}.",
                 "Check it with nvidia-smi and run the same command again; a new process is needed to use it again.",
             ) from error
         raise
 
 
 @contextmanager
-def _settings(device: torch.device, threads: int | None) -> Iterator[None]:
+def _process_settings(device: torch.device, threads: int | None) -> Iterator[None]:
     """The process's settings during a measurement; they are put back."""
     before = torch.get_num_threads()
     benchmark = torch.backends.cudnn.benchmark
@@ -213,7 +298,8 @@ def _settings(device: torch.device, threads: int | None) -> Iterator[None]:
     if device.type == "cuda":  # shapes are fixed, so the fastest convolution algorithms are what a deployment runs
         torch.backends.cudnn.benchmark = True
     try:
-        yield
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            yield
     finally:
         if torch.get_num_threads() != before:
             torch.set_num_threads(before)

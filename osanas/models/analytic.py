@@ -131,13 +131,50 @@ def genotype_costs(
         UsageError: If the resolution is too small or the reduction unknown.
     """
     check_resolution(resolution, stem_reduction, downsample=architecture.stem.downsample)
-    layers = list(_layers(architecture, resolution, in_channels, checked_stem_reduction(stem_reduction)))
+    blocks = _blocks(architecture, resolution, in_channels, checked_stem_reduction(stem_reduction))
+    layers = [layer for block in blocks for layer in block]
     if num_classes is not None:
         layers.append(_Layer(architecture.stages[-1].out_channels, num_classes, 1, 1, 1, extra=num_classes))
     return GenotypeCosts(
         parameters=sum(layer.weights + layer.extra for layer in layers),
         multiply_adds=sum(layer.weights * layer.out_size**2 for layer in layers),
         memory_access_elements=sum(layer.memory_access for layer in layers),
+    )
+
+
+@dataclass(frozen=True)
+class BlockCosts:
+    """Costs of the stem or of a stage for one image."""
+
+    layers: int
+    """Convolutions, one after the other."""
+    multiply_adds: int
+    memory_access_elements: int
+
+
+def block_costs(
+    architecture: Architecture, resolution: int, *, in_channels: int = 3, stem_reduction: int = 4
+) -> tuple[BlockCosts, ...]:
+    """Costs of the stem and of the four stages: what latency and energy can be predicted from.
+
+    Args:
+        architecture: The genotype.
+        resolution: Height and width of the image in pixels.
+        in_channels: Channels of the image.
+        stem_reduction: By how much the stem reduces the image: 1, 2 or 4.
+
+    Raises:
+        UsageError: If the resolution is too small or the reduction unknown.
+    """
+    check_resolution(resolution, stem_reduction, downsample=architecture.stem.downsample)
+    blocks = _blocks(architecture, resolution, in_channels, checked_stem_reduction(stem_reduction))
+    return tuple(
+        BlockCosts(
+            layers=len(block),
+            multiply_adds=sum(layer.weights * layer.out_size**2 for layer in block),
+            memory_access_elements=sum(layer.memory_access for layer in block),
+        )
+        for block in blocks
     )
 
 
@@ -165,36 +202,40 @@ class _Layer:
         return self.in_channels * self.in_size**2 + self.out_channels * self.out_size**2 + self.weights
 
 
-def _layers(
+def _blocks(
     architecture: Architecture, resolution: int, in_channels: int, stem_reduction: StemReduction
-) -> Iterator[_Layer]:
-    """Every layer of the backbone, in forward order."""
+) -> Iterator[list[_Layer]]:
+    """The layers of the stem and of each stage, in forward order."""
     stem = architecture.stem
     depthwise = architecture.conv == "depthwise"
     size, width = resolution, in_channels
+    layers: list[_Layer] = []
     for index, (out, stride) in enumerate(
         zip(stem.channels, stem_strides(stem_reduction, stem.downsample), strict=True)
     ):
-        yield from _unit(width, out, size, stride=stride, depthwise=depthwise and index > 0)
+        layers += _unit(width, out, size, stride=stride, depthwise=depthwise and index > 0)
         size, width = _strided(size, stride), out
+    yield layers
     if stem_pools(stem_reduction, stem.downsample):
         size = _pooled(size)
     for index, stage in enumerate(architecture.stages):
         size = _pooled(size) if index > 0 else size
+        layers = []
         for attention in module_attentions(architecture.attention, stage.modules):
             chain = width
             if depthwise and width != stage.conv_channels:
-                yield _pointwise(width, stage.conv_channels, size)
+                layers.append(_pointwise(width, stage.conv_channels, size))
                 chain = stage.conv_channels
             for _ in range(stage.layers):
-                yield from _unit(chain, stage.conv_channels, size, stride=1, depthwise=depthwise)
+                layers += _unit(chain, stage.conv_channels, size, stride=1, depthwise=depthwise)
                 chain = stage.conv_channels
-            yield _pointwise(width + stage.layers * stage.conv_channels, stage.out_channels, size)
+            layers.append(_pointwise(width + stage.layers * stage.conv_channels, stage.out_channels, size))
             width = stage.out_channels
             if attention == "ese":
-                yield _Layer(width, width, 1, 1, 1, extra=width)
+                layers.append(_Layer(width, width, 1, 1, 1, extra=width))
             elif attention == "eca":
-                yield _Layer(0, 0, 1, 1, 1, extra=eca_kernel_size(width))
+                layers.append(_Layer(0, 0, 1, 1, 1, extra=eca_kernel_size(width)))
+        yield layers
 
 
 def _unit(in_channels: int, out_channels: int, size: int, *, stride: int, depthwise: bool) -> Iterator[_Layer]:

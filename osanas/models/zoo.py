@@ -1,4 +1,4 @@
-"""Peers to compare with: torchvision's classification networks, and timm's when it is installed.
+"""Peers to compare with: torchvision's classification networks, timm's when it is installed, the paper's control.
 
 The only module that knows torchvision's models and timm. Weights are random: nothing is fetched.
 """
@@ -6,23 +6,31 @@ The only module that knows torchvision's models and timm. Weights are random: no
 from __future__ import annotations
 
 import difflib
+from importlib.util import find_spec
 from typing import Any
 
 from torch import nn
 from torchvision import models
 
 from osanas.errors import MissingExtraError, UsageError
+from osanas.models.analytic import check_resolution, stem_reduction_for
+from osanas.models.bottleneck import BOTTLENECK_NAME, build_bottleneck
 from osanas.validation import did_you_mean
 
 TIMM_PREFIX = "timm:"
 
 
 def peer_names() -> list[str]:
-    """Names of torchvision's classification networks, sorted. ``timm:NAME`` works beside them."""
-    return sorted(models.list_models(module=models))
+    """Names of torchvision's classification networks and of the control, sorted; ``timm:NAME`` works beside them."""
+    return sorted([*models.list_models(module=models), BOTTLENECK_NAME])
 
 
-def build_peer(name: str, num_classes: int = 1000) -> nn.Module:
+def has_timm() -> bool:
+    """Whether ``timm:NAME`` can be built."""
+    return find_spec("timm") is not None
+
+
+def build_peer(name: str, num_classes: int = 1000, *, resolution: int = 224) -> nn.Module:
     """Builds a peer with random weights.
 
     Auxiliary heads (GoogLeNet, Inception) are left out: they do not run when the network is used.
@@ -30,15 +38,21 @@ def build_peer(name: str, num_classes: int = 1000) -> nn.Module:
     Args:
         name: A name of ``peer_names``, or ``timm:NAME``.
         num_classes: Number of classes.
+        resolution: Side of the images in pixels. The control has the stem that suits them, as every VoVNet here;
+            the others are the same for all sizes.
 
     Raises:
-        UsageError: If no such network is known.
+        UsageError: If no such network is known, or the images are too small for the control.
         MissingExtraError: If timm is meant and not installed.
     """
     if num_classes < 1:
         raise UsageError(f"num_classes is {num_classes}.", "Give at least 1.")
     if name.startswith(TIMM_PREFIX):
         return _build_timm(name.removeprefix(TIMM_PREFIX), num_classes)
+    if name == BOTTLENECK_NAME:
+        reduction = stem_reduction_for(resolution)
+        check_resolution(resolution, reduction)
+        return build_bottleneck(num_classes, stem_reduction=reduction)
     known = peer_names()
     if name not in known:
         raise UsageError(f"There is no network '{name}'.", did_you_mean(name, known))

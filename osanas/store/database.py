@@ -14,6 +14,7 @@ from sqlalchemy import exc
 from sqlalchemy.engine import URL, Engine, make_url
 
 from osanas.errors import EnvironmentFailure, MissingExtraError, OsanasError, StudyError, UsageError
+from osanas.store.migrations import migrate
 from osanas.store.tables import PREFIX, SCHEMA_VERSION, Base, SchemaRow
 
 SQLITE_TIMEOUT_S = 60.0
@@ -107,7 +108,7 @@ def creation_lock(engine: Engine) -> Iterator[None]:
 
 
 def open_engine(url: URL, *, create: bool, timeout_s: float = SQLITE_TIMEOUT_S) -> Engine:
-    """Connects, and makes our tables where they are missing.
+    """Connects, makes our tables where they are missing, and brings those of an older osanas up to date.
 
     Args:
         url: From ``parse_url``.
@@ -162,11 +163,14 @@ def _prepare(engine: Engine, *, create: bool) -> None:
         version = connection.scalar(sa.select(sa.func.max(SchemaRow.version)))
         if version is None:
             connection.execute(sa.insert(SchemaRow).values(version=SCHEMA_VERSION))
-        elif version != SCHEMA_VERSION:
+        elif version > SCHEMA_VERSION:
             raise StudyError(
                 f"The database {masked(engine.url)} has schema version {version}, this osanas reads {SCHEMA_VERSION}.",
                 "Use the osanas version that wrote it, or start a new study.",
             )
+        elif version < SCHEMA_VERSION:
+            migrate(connection, version, SCHEMA_VERSION)
+            connection.execute(sa.update(SchemaRow).values(version=SCHEMA_VERSION))
         Base.metadata.create_all(connection)
 
 

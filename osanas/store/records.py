@@ -20,6 +20,8 @@ class StudyRecord:
         config: The options of its latest run.
         device: The device it is measured on (JSON).
         created_at: Seconds since 1970.
+        search_key: Digest of the measurement key of its latest run; only candidates measured under it compare.
+        final_key: Digest of the key under which that run measures the front in full.
     """
 
     id: int
@@ -28,6 +30,8 @@ class StudyRecord:
     config: StudyConfig
     device: dict[str, Any]
     created_at: float
+    search_key: str | None = None
+    final_key: str | None = None
 
     @property
     def limits(self) -> Limits:
@@ -56,6 +60,7 @@ class Candidate:
         energy_mj: Gross millijoules per image, from ``energy_source``.
         reason: Why it has no accuracy, or what it repeats.
         training_seconds: Wall time of its training.
+        measurement_key: Digest of the key that latency and energy were measured under.
     """
 
     trial: int
@@ -73,6 +78,7 @@ class Candidate:
     training_seconds: float | None
     architecture: Architecture
     promoted_from: int | None = None
+    measurement_key: str | None = None
 
     @property
     def costs(self) -> dict[str, float | None]:
@@ -111,6 +117,7 @@ class EvaluationRecord:
     costs: dict[str, float | None]
     """``latency_ms``, ``energy_mj``, ``parameters``, ``multiply_adds``."""
     architecture: Architecture
+    measurement_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,33 @@ class Outcome:
     reason_kind: str | None = None
     reason: str | None = None
     training_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class MeasurementRecord:
+    """A stored measurement.
+
+    Attributes:
+        result: What was measured, as JSON; at least ``latency_ms`` and ``energy_mj``.
+        measured_at: Seconds since 1970.
+    """
+
+    result: dict[str, Any]
+    measured_at: float
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What a reader of the figures should know, as words."""
+        return tuple(self.result.get("flags", ()))
+
+
+@dataclass(frozen=True)
+class ReferencePoint:
+    """Latency of the reference network at one moment (``measured_at``, seconds since 1970)."""
+
+    latency_ms: float
+    flags: tuple[str, ...]
+    measured_at: float
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,16 @@ def study_record(row: StudyRow) -> StudyRecord:
     """A study's row as a plain record."""
     known = {key: value for key, value in row.config.items() if key in StudyConfig.model_fields}
     config = StudyConfig.model_validate(known)  # another version of osanas may have had more options
-    return StudyRecord(row.id, row.name, dict(row.identity), config, dict(row.device), row.created_at)
+    return StudyRecord(
+        id=row.id,
+        name=row.name,
+        identity=dict(row.identity),
+        config=config,
+        device=dict(row.device),
+        created_at=row.created_at,
+        search_key=row.search_key,
+        final_key=row.final_key,
+    )
 
 
 def _costs(row: EvaluationRow, candidate: CandidateRow) -> dict[str, float | None]:
@@ -72,6 +81,7 @@ def evaluation_record(row: EvaluationRow, candidate: CandidateRow) -> Evaluation
         accuracy=row.accuracy,
         costs=_costs(row, candidate),
         architecture=Architecture.from_dict(candidate.architecture),
+        measurement_key=row.measurement_key,
     )
 
 
@@ -96,4 +106,5 @@ def candidate_record(row: EvaluationRow, candidate: CandidateRow, trial: int) ->
         reason=reason,
         training_seconds=row.training_seconds,
         architecture=Architecture.from_dict(candidate.architecture),
+        measurement_key=row.measurement_key,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from osanas.store.records import (
     CurvePoint,
     EvaluationRecord,
     Lease,
+    MeasurementRecord,
     Outcome,
     Status,
     StudyRecord,
@@ -99,9 +100,24 @@ class Store:
     # studies ----------------------------------------------------------------------------------------------------
 
     def register_study(
-        self, name: str, identity: Mapping[str, Any], config: StudyConfig, device: Mapping[str, Any]
+        self,
+        name: str,
+        identity: Mapping[str, Any],
+        config: StudyConfig,
+        device: Mapping[str, Any],
+        *,
+        search_key: str | None = None,
+        final_key: str | None = None,
     ) -> StudyRecord:
         """Makes a study, or opens the one of this name for another run.
+
+        Args:
+            name: Its name.
+            identity: What may not change.
+            config: The options of this run.
+            device: The device of this run.
+            search_key: Digest of the key under which this run measures candidates.
+            final_key: That under which it measures the front in full.
 
         Raises:
             StudyError: The stored one has another identity; the difference is named.
@@ -120,6 +136,7 @@ class Store:
                     "\nRepeat the stored settings to resume it, or give the new study a name of its own with --study.",
                 )
             row.config, row.device = config.to_dict(), dict(device)
+            row.search_key, row.final_key = search_key, final_key
             session.flush()
             return study_record(row)
 
@@ -258,10 +275,10 @@ class Store:
         """Stores what a candidate costs.
 
         Args:
-            costs: ``latency_ms``, ``energy_mj``, ``energy_source`` of the evaluation; ``parameters``,
-                ``multiply_adds``, ``memory_access_elements`` of the candidate.
+            costs: ``latency_ms``, ``energy_mj``, ``energy_source``, ``measurement_key`` of the evaluation;
+                ``parameters``, ``multiply_adds``, ``memory_access_elements`` of the candidate.
         """
-        measured = {key: costs[key] for key in ("latency_ms", "energy_mj", "energy_source")}
+        measured = {key: costs[key] for key in ("latency_ms", "energy_mj", "energy_source", "measurement_key")}
         static = {key: costs[key] for key in ("parameters", "multiply_adds", "memory_access_elements")}
 
         def work(session: Session) -> None:
@@ -336,37 +353,56 @@ class Store:
 
     # measurements -----------------------------------------------------------------------------------------------
 
-    def measurement(self, key_digest: str, network: str) -> dict[str, Any] | None:
-        """The stored result of a network under a measurement key."""
+    def measurement_record(self, key_digest: str, network: str) -> MeasurementRecord | None:
+        """The stored measurement of a network under a key, or None.
+
+        Args:
+            key_digest: Digest of the measurement key.
+            network: Digest of the architecture, or a peer's name.
+        """
+        return self.measurements(key_digest, [network]).get(network)
+
+    def measurements(self, key_digest: str, networks: Collection[str]) -> dict[str, MeasurementRecord]:
+        """The stored measurements of networks under a key, by network; those that have none are missing."""
+        wanted = sa.select(MeasurementRow).where(
+            MeasurementRow.key_digest == key_digest, MeasurementRow.network.in_(networks)
+        )
         with self.read() as session:
+            return {
+                row.network: MeasurementRecord(dict(row.result), row.measured_at) for row in session.scalars(wanted)
+            }
+
+    def save_measurement(
+        self,
+        key_digest: str,
+        key: Mapping[str, Any],
+        network: str,
+        result: Mapping[str, Any],
+        *,
+        replace: bool = False,
+    ) -> None:
+        """Stores a measurement.
+
+        Args:
+            key_digest: Digest of ``key``.
+            key: The measurement key; empty where whoever measured knows it by its digest alone.
+            network: Digest of the architecture, or a peer's name.
+            result: As JSON; at least ``latency_ms`` and ``energy_mj``.
+            replace: Whether it takes the place of one that is there; otherwise the first one stays.
+        """
+
+        def work(session: Session) -> None:
             row = session.scalar(
                 sa.select(MeasurementRow).where(
                     MeasurementRow.key_digest == key_digest, MeasurementRow.network == network
                 )
             )
-            return None if row is None else dict(row.result)
-
-    def save_measurement(
-        self, key_digest: str, key: Mapping[str, Any], network: str, result: Mapping[str, Any]
-    ) -> None:
-        """Stores a result; the first one under a key stays."""
-
-        def work(session: Session) -> None:
-            exists = session.scalar(
-                sa.select(MeasurementRow.id).where(
-                    MeasurementRow.key_digest == key_digest, MeasurementRow.network == network
-                )
-            )
-            if exists is None:
-                session.add(
-                    MeasurementRow(
-                        key_digest=key_digest,
-                        network=network,
-                        key=dict(key),
-                        result=dict(result),
-                        measured_at=time.time(),
-                    )
-                )
+            if row is None:
+                row = MeasurementRow(key_digest=key_digest, network=network)
+                session.add(row)
+            elif not replace:
+                return
+            row.key, row.result, row.measured_at = dict(key), dict(result), time.time()
 
         self.write(work)
 

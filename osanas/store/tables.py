@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Float, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Raised with every change of these tables; ``osanas.store.migrations`` says how to get there from the one before."""
 PREFIX = "osanas_"
 """Begins the name of each of these tables."""
 
@@ -15,7 +16,7 @@ PREFIX = "osanas_"
 class Base(DeclarativeBase):
     """Declarative base of the ``osanas_*`` tables."""
 
-    type_annotation_map = {dict[str, Any]: JSON, list[float]: JSON}  # noqa: RUF012 - SQLAlchemy reads it from the class
+    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012 - SQLAlchemy reads it from the class
 
 
 class SchemaRow(Base):
@@ -37,6 +38,10 @@ class StudyRow(Base):
     created_at: Mapped[float] = mapped_column(Float(53))
     revision: Mapped[int] = mapped_column(default=0)
     """Raised to take the write lock of a study, on every database in the same way."""
+    search_key: Mapped[str | None] = mapped_column(String(80))
+    """Digest of the measurement key under which the latest run measures candidates."""
+    final_key: Mapped[str | None] = mapped_column(String(80))
+    """That under which it measures the front in full."""
 
 
 class CandidateRow(Base):
@@ -71,6 +76,8 @@ class EvaluationRow(Base):
     latency_ms: Mapped[float | None] = mapped_column(Float(53))
     energy_mj: Mapped[float | None] = mapped_column(Float(53))
     energy_source: Mapped[str | None] = mapped_column(String(16))
+    measurement_key: Mapped[str | None] = mapped_column(String(80))
+    """Digest of the key that latency and energy were measured under; those of different keys never compare."""
     started_at: Mapped[float] = mapped_column(Float(53))
     finished_at: Mapped[float | None] = mapped_column(Float(53))
     training_seconds: Mapped[float | None] = mapped_column(Float(53))
@@ -110,6 +117,18 @@ class MeasurementRow(Base):
     """Digest of the architecture, or a peer's name."""
     key: Mapped[dict[str, Any]]
     result: Mapped[dict[str, Any]]
+    measured_at: Mapped[float] = mapped_column(Float(53))
+
+
+class ReferenceRow(Base):
+    """Latency of the reference network at one moment of a study: whether the device is what it was."""
+
+    __tablename__ = "osanas_references"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("osanas_studies.id"))
+    key_digest: Mapped[str] = mapped_column(String(80), index=True)
+    latency_ms: Mapped[float] = mapped_column(Float(53))
+    flags: Mapped[list[str]]
     measured_at: Mapped[float] = mapped_column(Float(53))
 
 

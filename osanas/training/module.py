@@ -45,6 +45,7 @@ class TrainingModule(pl.LightningModule):
         loss_scaling: State of float16's loss scaling to go on from; empty for none.
         on_epoch_end: Called with every epoch's record.
         should_stop: Asked at every step.
+        give_way: Called at every step boundary; may pause, and gives the seconds that it did.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class TrainingModule(pl.LightningModule):
         loss_scaling: Mapping[str, Any],
         on_epoch_end: Callable[[EpochRecord], None],
         should_stop: Callable[[], bool],
+        give_way: Callable[[], float],
     ) -> None:
         super().__init__()
         self.model = model
@@ -71,6 +73,7 @@ class TrainingModule(pl.LightningModule):
         self._loss_scaling = loss_scaling
         self._on_epoch_end = on_epoch_end
         self._should_stop = should_stop
+        self._give_way = give_way
         self._accuracy = accuracy_metric(num_classes)
         self._hopeless_loss = DIVERGED_AT * math.log(max(2, num_classes))
         self._loss_sum = self._val_loss_sum = torch.zeros(())
@@ -107,6 +110,7 @@ class TrainingModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch, its learning rate set; raises where the training is to end."""
+        self._pause_if_asked()
         if self._should_stop():
             raise TrainingStopped(f"Training was stopped in epoch {self.epoch_index() + 1}.")
         rate = self._recipe.learning_rate_at(self._step, self._steps_per_epoch)
@@ -135,6 +139,7 @@ class TrainingModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch) -> None:
         """Adds a batch to loss and accuracy."""
+        self._pause_if_asked()
         images, labels = batch
         logits = self.model(images).float()
         self._val_loss_sum += loss(logits, labels) * len(labels)
@@ -161,6 +166,9 @@ class TrainingModule(pl.LightningModule):
         self._on_epoch_end(record)
         if self._should_stop():
             raise TrainingStopped(f"Training was stopped after epoch {record.epoch}.")
+
+    def _pause_if_asked(self) -> None:
+        self._started_s += self._give_way()  # a pause is no time of the epoch
 
     def _require_loss_below(self, bound: float) -> None:
         mean = float(self._loss_sum) / max(1, self._images)

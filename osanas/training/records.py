@@ -14,7 +14,7 @@ class EpochRecord:
         train_loss: Mean loss over the epoch's training images, as trained (smoothed labels, augmented images).
         val_loss: Cross-entropy of the averaged weights on the validation images.
         val_accuracy: Their top-1 accuracy, 0..1.
-        seconds: Wall time of the epoch with its validation.
+        seconds: Wall time of the epoch with its validation, pauses for others' measurements left out.
     """
 
     epoch: int
@@ -31,7 +31,7 @@ class TrainingResult:
     Attributes:
         accuracy: Top-1 accuracy of the averaged weights on the validation images after the last epoch, 0..1.
         curve: Every epoch, those restored from a checkpoint included.
-        seconds: Wall time of all epochs, over all processes that worked on them.
+        seconds: Wall time of all epochs, over all processes that worked on them; pauses left out.
         notes: What a reader of the result should know.
     """
 

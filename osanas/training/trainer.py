@@ -18,6 +18,8 @@ from pytorch_lightning.plugins.environments import LightningEnvironment  # type:
 from torch import nn
 
 from osanas.errors import CandidateError, EnvironmentFailure, UsageError
+from osanas.measure.device import device_uuid
+from osanas.measure.exclusive import CPU, TrainingTurn
 from osanas.measure.failures import failure_kind
 from osanas.recipe import Recipe
 from osanas.tasks.data import ClassificationData
@@ -44,6 +46,8 @@ def train(
 ) -> TrainingResult:
     """Trains a model on the training images and judges it by the validation images.
 
+    While another osanas process measures on the device, it pauses at the next step, and goes on afterwards.
+
     On a CPU the result is a function of the arguments. The model ends on ``device`` with the averaged weights, in
     evaluation mode. Its initial weights are the caller's; they do not matter where a checkpoint is resumed.
 
@@ -62,7 +66,8 @@ def train(
     Raises:
         TrainingStopped: ``should_stop`` said so; the checkpoint holds the epochs finished.
         CandidateError: The loss is no finite number (``diverged``), or memory ran out (``out_of_memory``).
-        EnvironmentFailure: The device failed, or the checkpoint cannot be written.
+        EnvironmentFailure: The device failed, the checkpoint cannot be written, or a measurement of another process
+            does not end.
         DataError: An image cannot be read.
         UsageError: The checkpoint holds more epochs than asked for.
         KeyboardInterrupt: Ctrl-C, as everywhere.
@@ -118,6 +123,7 @@ class _Training:
             device=self._device,
             current_epoch=lambda: module.epoch_index(),
         )
+        turn = _training_turn(self._device)
         module = TrainingModule(
             self._model,
             self._recipe,
@@ -128,6 +134,7 @@ class _Training:
             loss_scaling={} if state is None else state.loss_scaling,
             on_epoch_end=lambda record: self._finish_epoch(module, record),
             should_stop=should_stop,
+            give_way=lambda: turn.give_way(should_stop),
         )
         if state is not None:
             self._model.load_state_dict(state.model)
@@ -136,7 +143,8 @@ class _Training:
         if first_epoch < epochs:
             # twice the batch, since nothing is kept for a backward pass
             validation = ValidationBatches(self._data, batch_size=2 * self._recipe.batch_size, device=self._device)
-            _fit(_quiet_trainer(epochs - first_epoch, self._recipe, self._device), module, batches, validation)
+            with turn:
+                _fit(_quiet_trainer(epochs - first_epoch, self._recipe, self._device), module, batches, validation)
         self._model.to(self._device)  # Lightning moves it to the CPU when done
         self._model.load_state_dict(module.average.state_dict(), strict=False)
         self._model.eval()
@@ -169,6 +177,13 @@ class _Training:
             curve=tuple(self.curve),
         )
         write_checkpoint(self._checkpoint, state)
+
+
+def _training_turn(device: torch.device) -> TrainingTurn:
+    if device.type != "cuda":
+        return TrainingTurn(CPU)
+    # what was launched before the pause is not to run during the measurement
+    return TrainingTurn(device_uuid(device) or CPU, settle=lambda: torch.cuda.synchronize(device))
 
 
 def _fit(trainer: pl.Trainer, module: TrainingModule, batches: TrainingBatches, validation: ValidationBatches) -> None:

@@ -13,6 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
+from osanas.arch import Architecture
+from osanas.errors import EnvironmentFailure
+from osanas.evaluation.evaluator import CandidateCosts
 from osanas.measure.meter import Unavailable
 from osanas.store import database
 from tests.cli.conftest import Command, Searched, assert_explained
@@ -32,6 +35,7 @@ TINY = ("search", "--space", "tiny", "--device", "cpu", "--energy", "estimated",
         ((*TINY, "--data", "imagefolder:nowhere"), "The image folder nowhere does not exist.", "existing folder"),
         ((*TINY, "--device", "tpu"), "Unknown device 'tpu'.", "Use auto, cpu, cuda or cuda:N."),
         ((*TINY, "--energy", "solar"), "Unknown energy meter 'solar'.", "Known: auto, estimated"),
+        ((*TINY, "--runtime", "cudagraph"), "CUDA graphs need a GPU.", "--runtime eager"),
         ((*TINY, "--resolution", "3"), "Resolution 3 is too small", "at least 8"),
         ((*TINY, "--train-samples", "5"), "5 training images were asked for, and there are 10 classes.", "at least 10"),
         ((*TINY, "--storage", "study.db"), "no database URL", "sqlite:///"),
@@ -74,7 +78,7 @@ def test_named_wrongly(osanas: Command, arguments: tuple[str, ...], problem: str
         ("--threads", "0", "--threads: input should be greater than 0, got 0"),
         ("--sampler", "tep", "got 'tep'. Did you mean 'tpe'?"),
         ("--precision", "fp8", "--precision: one of fp32, fp16, bf16 was expected, got 'fp8'"),
-        ("--runtime", "tensorrt", "--runtime: "),
+        ("--runtime", "tensorrt", "--runtime: one of auto, eager, compile, cudagraph, onnxruntime was expected"),
         ("--objectives", "accuracy,latency", "got 'latency'. Did you mean 'latency_ms'?"),
         ("--objectives", "accuracy,accuracy", "--objectives: each objective once"),
         ("--study", "a b", "--study: letters, digits, "),
@@ -376,3 +380,38 @@ def test_debug_shows_the_traceback_wherever_it_stands(osanas: Command) -> None:
 def test_a_failed_start_leaves_no_study(osanas: Command, folder: Path) -> None:
     assert osanas("search", "--space", "vovnett").code == 2
     assert not (folder / "studies").exists()
+
+
+@pytest.mark.parametrize("where", ["measure", "measure_final"])
+def test_a_device_lost_in_the_middle(
+    osanas: Command, table: TableEvaluator, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Exit code 3; the candidate under way is neither complete nor failed, and the same command goes on."""
+    table.final_key = "final"
+    original = getattr(table, where)
+    calls = 0
+
+    def lost(architecture: Architecture) -> CandidateCosts:
+        nonlocal calls
+        calls += 1
+        if calls == (2 if where == "measure" else 1):
+            raise EnvironmentFailure("The GPU was lost (GPU is lost).", "Look at nvidia-smi, then run it again.")
+        costs: CandidateCosts = original(architecture)
+        return costs
+
+    setattr(table, where, lost)
+    search = ("search", "--space", "few.yaml", "--trials", "3", "--sampler", "random", "--seed", "1")
+    result = osanas(*search)
+    assert (result.code, result.out) == (3, "")
+    assert result.err.splitlines()[-2:] == [
+        "error: The GPU was lost (GPU is lost).",
+        "  Look at nvidia-smi, then run it again.",
+    ]
+    trials = osanas("show", "few-digits", "--json").document["trials"]
+    statuses = [trial["status"] for trial in trials if trial["status"] != "duplicate"]
+    assert statuses == (["complete", "running"] if where == "measure" else ["complete"] * 3)
+    again = osanas(*search)
+    assert again.code == 0
+    assert "measured by the full protocol" in again.out
+    shown = osanas("show", "few-digits", "--json").document["trials"]
+    assert [trial["status"] for trial in shown if trial["status"] != "duplicate"] == ["complete"] * 3

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.conftest import Command
 
-KEYS = ["cpu", "cuda", "nvml", "rapl", "data", "database"]
+KEYS = ["cpu", "cuda", "nvml", "rapl", "data", "database", "extras"]
 
 
 def test_document(osanas: Command) -> None:
@@ -23,7 +23,7 @@ def test_every_part_is_told(osanas: Command) -> None:
     result = osanas("doctor")
     assert (result.code, result.err) == (0, "")
     labels = [line.split()[0] for line in result.out.splitlines() if not line.startswith(" ")]
-    assert list(dict.fromkeys(labels)) == ["CPU", "GPU", "NVML", "RAPL", "data", "database"]
+    assert list(dict.fromkeys(labels)) == ["CPU", "GPU", "NVML", "RAPL", "data", "database", "extras"]
     assert "None" not in result.out
 
 
@@ -33,10 +33,31 @@ def test_missing_data_and_a_bad_database(osanas: Command, folder: Path, monkeypa
     document = osanas("doctor", "--json", *options).document
     assert document["database"]["available"] is False
     assert document["data"]["fashion_mnist"]["available"] is False
+    assert document["data"]["cifar10"]["available"] is False
     out = osanas("doctor", *options).out
     assert "fashion_mnist: no: No files of it here" in out
     assert "--data-dir" in out
     assert "database   no: The file bad.db is no intact SQLite database" in out
+
+
+def test_cifar_is_found(osanas: Command, folder: Path) -> None:
+    (folder / "data" / "cifar-100-python").mkdir(parents=True)
+    found = osanas("doctor", "--json", "--data-dir", "data").document["data"]
+    assert (found["cifar10"]["available"], found["cifar100"]["folder"]) == (False, "data/cifar-100-python")
+    assert "cifar100: data/cifar-100-python" in osanas("doctor", "--data-dir", "data").out
+
+
+def test_extras(osanas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"timm", "psycopg", "pandas", "onnx", "onnxscript"}  # no onnxruntime, so the extra onnx is not whole
+    monkeypatch.setattr("osanas.cli.doctor.find_spec", lambda module: module if module in known else None)
+    assert osanas("doctor", "--json").document["extras"] == {
+        "timm": True, "onnx": False, "postgresql": True, "dashboard": False, "pandas": True,
+    }  # fmt: skip
+    assert osanas("doctor").out.splitlines()[-3:] == [
+        "extras     timm, postgresql, pandas",
+        "extras     not installed: onnx, dashboard",
+        "             Install them with: pip install 'osanas[onnx,dashboard]'",
+    ]
 
 
 def test_a_machine_with_everything(osanas: Command, monkeypatch: pytest.MonkeyPatch) -> None:

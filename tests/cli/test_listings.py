@@ -11,6 +11,8 @@ import pytest
 from osanas.arch import Architecture
 from osanas.cli.tables import counted, fraction, members, millions, number
 from osanas.errors import CandidateError
+from osanas.store.references import DRIFT, flag_measurements
+from osanas.store.store import Store
 from tests.cli.conftest import Command, Result
 from tests.fakes import TableEvaluator
 
@@ -19,8 +21,8 @@ FRONT_KEYS = [
     "memory_access_elements", "architecture",
 ]  # fmt: skip
 TRIAL_KEYS = [
-    "trial", "digest", "status", "epochs", "promoted_from", "accuracy", "latency_ms", "energy_mj", "reason",
-    "architecture",
+    "trial", "digest", "status", "epochs", "promoted_from", "accuracy", "latency_ms", "energy_mj", "measurement_key",
+    "reason", "architecture",
 ]  # fmt: skip
 ARCHITECTURE_KEYS = ["stem", "stages", "conv", "attention", "identity"]
 
@@ -53,7 +55,8 @@ def test_search_ends_with_the_front(study: Result, osanas: Command) -> None:
 
 def test_show(study: Result, osanas: Command) -> None:
     document = osanas("show", "few-digits", "--json").document
-    assert list(document) == ["study", "trials"]
+    assert list(document) == ["study", "measurement_key", "drifted", "trials"]
+    assert (document["measurement_key"], document["drifted"]) == ("table", [])
     assert document["study"] == "few-digits"
     statuses = [trial["status"] for trial in document["trials"]]
     assert statuses.count("failed") == 1
@@ -75,7 +78,11 @@ def test_show(study: Result, osanas: Command) -> None:
 
 def test_pareto(study: Result, osanas: Command) -> None:
     document = osanas("pareto", "few-digits", "--json").document
-    assert list(document) == ["study", "objectives", "device", "hypervolume", "reference_point", "candidates"]
+    assert list(document) == [
+        "study", "objectives", "device", "hypervolume", "reference_point", "measured", "overtaken", "other_key",
+        "drifted", "candidates",
+    ]  # fmt: skip
+    assert [document[key] for key in ("measured", "overtaken", "other_key", "drifted")] == ["full", 0, 0, []]
     assert document["objectives"] == [
         {"name": "accuracy", "direction": "maximize", "unit": "top1"},
         {"name": "latency_ms", "direction": "minimize", "unit": "ms"},
@@ -90,7 +97,8 @@ def test_pareto(study: Result, osanas: Command) -> None:
     assert costs == sorted(costs)
     out = osanas("pareto", "few-digits").out
     assert "estimated" in out.splitlines()[1] + out.splitlines()[2]
-    assert "hypervolume" in out.splitlines()[-1]
+    assert "hypervolume" in out.splitlines()[-2]
+    assert out.splitlines()[-1] == "latency and energy measured by the full protocol"
 
 
 def test_pareto_over_two_objectives(osanas: Command, table: TableEvaluator) -> None:
@@ -117,6 +125,57 @@ def test_show_one_trial(study: Result, osanas: Command) -> None:
     curve = osanas("show", "few-digits", str(complete), "--json").document["curve"]
     assert [point["epoch"] for point in curve] == [1, 2, 3, 4, 5]
     assert list(curve[0]) == ["epoch", "train_loss", "val_loss", "val_accuracy", "seconds"]
+
+
+def test_another_key_is_never_left_out_silently(study: Result, osanas: Command, table: TableEvaluator) -> None:
+    members = len(osanas("pareto", "few-digits", "--json").document["candidates"])
+    table.search_key = table.final_key = "newer"
+    table.failure = None
+    search = ("search", "--space", "few.yaml", "--trials", "6", "--sampler", "random", "--max-latency-ms", "0.45")
+    result = osanas(*search)
+    assert result.code == 1  # nothing is left to compare
+    count = study.err.count("accuracy 0.")
+    assert f"{count} trained candidates were measured under another key" in result.err
+    assert (
+        f"{members} of them made the front. The same command with --remeasure measures the front again." in result.err
+    )
+    assert f"has no trained candidate measured under its present key; {count} were measured under another" in result.err
+    assert result.err.splitlines()[-1] == "  Run its search again with --remeasure."
+    shown = osanas("show", "few-digits")
+    assert f"{count} trained candidates left out, measured under another key" in shown.out.splitlines()[-1]
+
+    again = osanas(*search, "--remeasure")
+    assert again.code == 0
+    assert f"measuring the front of an earlier key again: {members} candidate" in again.err
+    document = osanas("pareto", "few-digits", "--json").document
+    assert (len(document["candidates"]), document["other_key"]) == (members, count - members)
+    if count > members:
+        assert "left out, measured under another key" in osanas("pareto", "few-digits").out.splitlines()[-1]
+
+
+def test_the_protocol_of_the_figures_is_told(osanas: Command, table: TableEvaluator) -> None:
+    table.final_key, table.final_ms = "final", float("nan")
+    options = ("search", "--space", "few.yaml", "--trials", "2")
+    assert osanas(*options).out.splitlines()[-1] == "latency and energy measured by the search's short protocol"
+    table.final_ms = 1.0
+    result = osanas(*options)
+    assert "measuring the front in full: " in result.err
+    assert result.out.splitlines()[-1].startswith("latency and energy measured by the full protocol")
+    document = osanas("pareto", "few-digits", "--json").document
+    assert document["measured"] == "full"
+    assert all(candidate["latency_ms"] > 1 for candidate in document["candidates"])
+
+
+def test_drift_is_told(study: Result, osanas: Command) -> None:
+    document = osanas("pareto", "few-digits", "--json").document
+    drifted = [candidate["trial"] for candidate in document["candidates"]]
+    store = Store.open("sqlite:///studies/few-digits/study.db")
+    flag_measurements(store, [("table", candidate["digest"]) for candidate in document["candidates"]], DRIFT)
+    assert osanas("pareto", "few-digits", "--json").document["drifted"] == sorted(drifted)
+    for command in ("pareto", "show"):
+        last = osanas(command, "few-digits").out.splitlines()[-1]
+        assert last.startswith("measured while the reference network had drifted: trial")
+        assert str(drifted[0]) in last
 
 
 def test_studies(study: Result, osanas: Command, table: TableEvaluator) -> None:

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from osanas.cli.progress import _Clock, _Lines, _Live, duration
+from osanas.cli.progress import _Clock, _Lines, _Live, duration, progress
 from osanas.config import Limits
-from osanas.engine.events import CandidateDone, CandidateStarted, EpochDone, Note, SearchStarted, Waiting
+from osanas.engine.events import CandidateDone, CandidateStarted, EpochDone, Note, Remeasuring, SearchStarted, Waiting
 from osanas.spaces import SearchSpace
 from osanas.store.records import Candidate, Holder
 from tests.fakes import SMALL
@@ -100,6 +100,37 @@ def test_other_events() -> None:
     assert told.line(EpochDone(1, 1, 5, 0.5)) == ""
 
 
+def test_measuring_again_is_a_line_at_its_beginning() -> None:
+    told = lines()
+    assert told.line(Remeasuring(7, 1, 3, in_full=True)) == "measuring the front in full: 3 candidates"
+    assert told.line(Remeasuring(8, 2, 3, in_full=True)) == ""
+    assert told.line(Remeasuring(7, 1, 1, in_full=False)) == "measuring the front of an earlier key again: 1 candidate"
+
+
+@pytest.mark.parametrize(("typed", "answer"), [("y\n", True), ("n\n", False), ("\n", False)])
+def test_a_question_in_a_terminal(monkeypatch: pytest.MonkeyPatch, typed: str, answer: bool) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    bar = Progress(TextColumn("{task.fields[status]}"), console=console)
+    live = _Live(console, bar, bar.add_task("", status=""), _Lines(console, is_brief=True))
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    with bar:
+        assert live.ask("Again?") is answer
+
+
+def test_no_answer_is_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    bar = Progress(TextColumn("{task.fields[status]}"), console=console)
+    live = _Live(console, bar, bar.add_task("", status=""), _Lines(console, is_brief=True))
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    with bar, pytest.raises(KeyboardInterrupt):
+        live.ask("Again?")
+
+
+def test_nobody_is_asked_without_a_terminal() -> None:
+    with progress() as (_, ask):
+        assert ask is None
+
+
 def test_brackets_are_no_markup() -> None:
     told = lines()
     told.listen(Note("a [bold]b[/bold] c"))
@@ -126,8 +157,12 @@ def test_live_status() -> None:
     assert (completed, total) == (3, 6)
     assert status[1].startswith("front 2, hypervolume 0.5, ")
     assert status[1].endswith(" left")
+    live.listen(Remeasuring(7, 2, 3, in_full=True))
+    assert shown()[2][0] == "3/6  trial 7: measuring in full, 2 of 3"
+    live.listen(Remeasuring(7, 1, 3, in_full=False))
+    assert shown()[2][0] == "3/6  trial 7: measuring again, 1 of 3"
     live.listen(EpochDone(8, 1, 5, 0.25))
-    assert console.file.getvalue().splitlines()[-1] == "3/6  trial 7  accuracy 0.9000  1.23 ms  - mJ"  # type: ignore[attr-defined]
+    assert console.file.getvalue().splitlines()[-2] == "3/6  trial 7  accuracy 0.9000  1.23 ms  - mJ"  # type: ignore[attr-defined]
     assert shown()[2] == ["3/6  trial 8: epoch 1/5, accuracy 0.2500", status[1]]
 
 

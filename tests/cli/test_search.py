@@ -31,7 +31,9 @@ def test_end_to_end(searched: Searched) -> None:
     done = [line for line in lines[3:] if " accuracy " in line]
     assert [line.split()[0] for line in done] == ["1/3", "2/3", "3/3"]
     assert all("left" in line for line in done[:2])
-    assert len(done) == len([line for line in lines[3:] if not line.startswith("Trial ")])  # notes on measuring
+    assert re.fullmatch(r"measuring the front in full: \d candidates?", lines[-1])
+    others = [line for line in lines[3:-1] if line not in done]
+    assert all(line.startswith(("Trial ", "The device has drifted: ")) for line in others)  # notes on measuring
     assert re.match(r"tiny-digits: \d Pareto-efficient candidates? by accuracy \(maximize\), ", result.out)
 
 

@@ -13,14 +13,17 @@ import torch
 
 from osanas.arch import Architecture
 from osanas.config import StudyConfig
-from osanas.costs import count_costs
 from osanas.errors import CandidateError, EnvironmentFailure, TrainingStopped, UsageError
 from osanas.evaluation import network
 from osanas.evaluation.network import NetworkEvaluator, network_evaluator
+from osanas.evaluation.reference import LEAST
 from osanas.measure.measurement import Measurement
+from osanas.measure.meter import EnergyMeter
+from osanas.measure.protocol import MeasurementProtocol
 from osanas.recipe import Recipe
 from osanas.spaces import SearchSpace
 from osanas.store.records import CurvePoint
+from osanas.store.references import references
 from osanas.store.store import Store
 
 TINY = SearchSpace.load("tiny")
@@ -50,7 +53,7 @@ def config(**options: Any) -> StudyConfig:
 
 def evaluator(store: Store | None = None, **options: Any) -> NetworkEvaluator:
     made = network_evaluator(config(**options))
-    return made if store is None else made.keeping(store)
+    return replace(made, store=store)
 
 
 @pytest.fixture
@@ -103,9 +106,11 @@ def test_a_measurement_is_reused_under_the_same_key(store: Store, measurements: 
 def test_the_stored_measurement_is_whole(store: Store, measurements: list[Measurement]) -> None:
     evaluator(store).measure(MEMBER)
     measurements.append(replace(MEASURED, latency_ms=99.0))
-    model = evaluator(store)._build(MEMBER)
-    costs = count_costs(model, (1, 8, 8))
-    assert evaluator(store)._stored_or_measured(MEMBER, model, costs) == MEASURED
+    known = evaluator(store)
+    record = store.measurement_record(known.keys().search, MEMBER.digest)
+    assert record is not None
+    assert Measurement.from_dict(record.result) == MEASURED
+    assert known.measure(MEMBER).latency_ms == MEASURED.latency_ms
 
 
 @pytest.mark.parametrize(
@@ -137,6 +142,67 @@ def test_the_network_around_the_architecture_is_part_of_the_key(
     known.measure(MEMBER)
     replace(known, data=replace(known.data, **changed)).measure(MEMBER)
     assert calls(measurements) == 2
+
+
+def test_a_measurement_of_another_study_of_the_database_is_reused(
+    store: Store, measurements: list[Measurement], tmp_path: Path
+) -> None:
+    first, second = (
+        evaluator(store),
+        evaluator(store, study="another", epochs=2, sampler="random", objectives=["accuracy"]),
+    )
+    assert first.keys() == second.keys()
+    costs = first.measure(MEMBER)
+    assert second.measure(MEMBER) == costs
+    assert calls(measurements) == 1
+    other = Store.open(f"sqlite:///{tmp_path / 'other.db'}", create=True)
+    assert evaluator(other).measure(MEMBER) != costs
+
+
+def test_the_full_protocol_has_its_own_key(store: Store, measurements: list[Measurement]) -> None:
+    known = evaluator(store, batch_size=2, precision="bf16")
+    search, final = known.measure(MEMBER), known.measure_final(MEMBER)
+    assert calls(measurements) == 2
+    assert (search.measurement_key, final.measurement_key) == (known.keys().search, known.keys().final)
+    assert search.measurement_key != final.measurement_key
+    assert known.measure_final(MEMBER) == final
+    assert calls(measurements) == 2
+    assert known.final_protocol == MeasurementProtocol(batch_size=2, precision="bf16", runtime="eager", threads=1)
+
+
+def test_a_new_driver_is_a_new_key() -> None:
+    known = evaluator()
+    newer = replace(known, device_identity=replace(known.device_identity, torch="99.0"))
+    assert known.identity() == newer.identity()
+    assert known.keys().search != newer.keys().search
+    assert known.keys().final != newer.keys().final
+
+
+def test_in_a_study_the_device_is_watched_and_the_estimate_explained(
+    store: Store, measurements: list[Measurement], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measurements[0] = MEASURED
+    study = store.register_study("s", {}, config(), {})
+    said: list[str] = []
+    made = network_evaluator(config())
+    assert isinstance(made.meter, EnergyMeter)
+    made.meter.notes = ("energy is estimated, not measured: there is no RAPL zone",)
+    known = made.in_study(store, study.id, said.append)
+    assert said == ["Energy is estimated, not measured: there is no RAPL zone."]
+    known.measure(MEMBER)
+    assert calls(measurements) == LEAST + 1  # a series of the reference first
+    known.measure(MEMBER)
+    known.measure_final(MEMBER)
+    assert calls(measurements) == LEAST + 2
+    points = references(store, study_id=study.id, key_digest=known.keys().search)
+    assert [point.latency_ms for point in points] == [2.0 + index for index in range(LEAST)]
+
+
+def test_the_reference_is_measured_as_candidates_are(store: Store) -> None:
+    study = store.register_study("s", {}, config(), {})
+    known = network_evaluator(config()).in_study(store, study.id, lambda _: None)
+    assert known.watch is not None
+    assert 0 < known.watch.measure() < 1000
 
 
 def test_nothing_is_kept_without_a_store(measurements: list[Measurement]) -> None:
@@ -281,12 +347,18 @@ def test_training_stops_when_told() -> None:
         ({"data": "mnist"}, UsageError, "There is no data set 'mnist'"),
         ({"device": "gpu"}, UsageError, "Unknown device 'gpu'"),
         ({"energy": "solar"}, UsageError, "Unknown energy meter 'solar'"),
+        ({"runtime": "cudagraph"}, UsageError, "CUDA graphs need a GPU"),
         ({"resolution": 2}, UsageError, "Resolution 2 is too small"),
     ],
 )
 def test_wrong_options(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         evaluator(**options)
+
+
+def test_the_runtime_is_resolved_before_it_becomes_identity() -> None:
+    assert evaluator(runtime="auto").identity() == evaluator(runtime="eager").identity()
+    assert evaluator(runtime="auto").identity()["protocol"]["runtime"] == "eager"
 
 
 def test_the_training_batch_goes_into_the_recipe() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 from osanas.measure.meter import Load
 
@@ -48,63 +46,42 @@ class FakeNvmlError(Exception):
         self.value = value
 
 
-class LibraryMismatch(Exception):
-    """As in newer pynvml: not a subclass of NVMLError."""
-
-
 class FakeNvml:
-    """Stands in for the module pynvml, with one board or more on the simulated clock.
+    """Stands in for the module pynvml within a test's own process: boards whose counters tick on the simulated clock.
 
-    Attributes:
-        fail: Called with a function's name before each call; returns an error to raise, or None.
-        scale: What the counter shows for a joule drawn.
+    It has no faults but calls that are missing; those of real boards are in ``tests/measure/fake_nvml``.
     """
 
     NVMLError = FakeNvmlError
-    NVMLLibraryMismatchError = LibraryMismatch
     NVML_SUCCESS = 0
     NVML_ERROR_NOT_SUPPORTED = 3
-    NVML_ERROR_NO_PERMISSION = 4
-    NVML_ERROR_TIMEOUT = 10
     NVML_ERROR_FUNCTION_NOT_FOUND = 13
-    NVML_ERROR_GPU_IS_LOST = 15
-    NVML_ERROR_IN_USE = 19
-    NVML_ERROR_UNKNOWN = 999
 
-    def __init__(self, clock: SimulatedClock, *, tick_s: float = 0.1, boards: int = 1, read_s: float = 2e-5) -> None:
-        self.clock = clock
-        self.tick_s = tick_s
-        self.read_s = read_s
-        self.joules = 5000.0
-        self.shown_mj = 5_000_000
-        self.scale = 1.0
+    def __init__(self, clock: SimulatedClock, *, tick_s: float = 0.1, boards: int = 1) -> None:
+        self._clock = clock
+        self._tick_s = tick_s
+        self._joules = 5000.0
+        self._shown_mj = 5_000_000
+        self._missing: dict[str, int] = {}
         self.uuids = [f"GPU-0000000{index}-aaaa-bbbb-cccc-00000000000{index}" for index in range(boards)]
-        self.fail: Callable[[str], Exception | None] = lambda name: None
-        self.instant_return = {0: 0, 1: 3}
-        self.average_return = {0: 0, 1: 3}
-        self.stuck = False
-        self.mig = 0
-        self.reasons = 0
-        self.temperature = 50
-        self.limit_w = 300.0
-        self.calls: dict[str, int] = {}
-        self.power_readings: list[int] | None = None
         clock.listeners.append(self._drawn)
 
+    def without(self, *names: str, code: int = 3) -> None:
+        """Makes functions answer with an error code."""
+        self._missing = dict.fromkeys(names, code)
+
     def _drawn(self, start: float, end: float, watts: float) -> None:
-        first_tick = (math.floor(start / self.tick_s) + 1) * self.tick_s
-        before = self.joules
-        self.joules += (end - start) * watts * self.scale
-        if first_tick <= end and not self.stuck:
-            last_tick = math.floor(end / self.tick_s) * self.tick_s
-            self.shown_mj = round(1e3 * (before + max(0.0, last_tick - start) * watts * self.scale))
+        first_tick = (math.floor(start / self._tick_s) + 1) * self._tick_s
+        before = self._joules
+        self._joules += (end - start) * watts
+        if first_tick <= end:
+            last_tick = math.floor(end / self._tick_s) * self._tick_s
+            self._shown_mj = round(1e3 * (before + max(0.0, last_tick - start) * watts))
 
     def _call(self, name: str) -> None:
-        self.calls[name] = self.calls.get(name, 0) + 1
-        self.clock.advance(self.read_s, self.clock.watts)
-        error = self.fail(name)
-        if error is not None:
-            raise error
+        self._clock.advance(2e-5, self._clock.watts)
+        if name in self._missing:
+            raise FakeNvmlError(self._missing[name])
 
     def nvmlInit(self) -> None:  # noqa: N802
         self._call("nvmlInit")
@@ -128,48 +105,13 @@ class FakeNvml:
         self._call("nvmlDeviceGetName")
         return "Simulated Board"
 
-    def nvmlDeviceGetMigMode(self, handle: int) -> list[int]:  # noqa: N802
-        self._call("nvmlDeviceGetMigMode")
-        return [self.mig, self.mig]
-
-    def nvmlSystemGetDriverVersion(self) -> str:  # noqa: N802
-        self._call("nvmlSystemGetDriverVersion")
-        return "580.1"
-
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:  # noqa: N802
         self._call("nvmlDeviceGetTotalEnergyConsumption")
-        return self.shown_mj
+        return self._shown_mj
 
     def nvmlDeviceGetPowerUsage(self, handle: int) -> int:  # noqa: N802
         self._call("nvmlDeviceGetPowerUsage")
-        return self._power_mw()
-
-    def _power_mw(self) -> int:
-        if self.power_readings:
-            return self.power_readings.pop(0)
-        return round(self.clock.watts * 1e3)
-
-    def nvmlDeviceGetFieldValues(self, handle: int, wanted: list[tuple[int, int]]) -> list[Any]:  # noqa: N802
-        self._call("nvmlDeviceGetFieldValues")
-        ((field, scope),) = wanted
-        code = (self.instant_return if field == 186 else self.average_return)[scope]
-        return [SimpleNamespace(nvmlReturn=code, value=SimpleNamespace(uiVal=0 if code else self._power_mw()))]
-
-    def nvmlDeviceGetEnforcedPowerLimit(self, handle: int) -> int:  # noqa: N802
-        self._call("nvmlDeviceGetEnforcedPowerLimit")
-        return round(self.limit_w * 1e3)
-
-    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: int) -> int:  # noqa: N802
-        self._call("nvmlDeviceGetCurrentClocksThrottleReasons")  # the only name that old drivers know
-        return self.reasons
-
-    def nvmlDeviceGetTemperature(self, handle: int, sensor: int) -> int:  # noqa: N802
-        self._call("nvmlDeviceGetTemperature")
-        return self.temperature
-
-    def without(self, *names: str, code: int = 3) -> None:
-        """Makes functions answer with an error code."""
-        self.fail = lambda name: FakeNvmlError(code) if name in names else None
+        return round(self._clock.watts * 1e3)
 
 
 class FakeRapl:
@@ -178,6 +120,7 @@ class FakeRapl:
     def __init__(self, root: Path, clock: SimulatedClock, *, packages: int = 1, dram_w: float = 0.0) -> None:
         self.root = root
         self.frozen = False
+        self.reset_at = math.inf
         self._files: list[tuple[Path, float | None, int]] = []
         self._joules: list[float] = []
         self._dram_w = dram_w
@@ -207,6 +150,8 @@ class FakeRapl:
         if self.frozen:
             return
         for index, (_, share, _) in enumerate(self._files):
+            if start < self.reset_at <= end:
+                self._joules[index] = 0.0
             self._joules[index] += (end - start) * (self._dram_w if share is None else share * watts)
             self._write(index)
 

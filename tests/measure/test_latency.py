@@ -4,19 +4,23 @@ import itertools
 import time
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from statistics import median
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 from osanas.errors import CandidateError, EnvironmentFailure
 from osanas.measure.clock import Clock, SystemClock
-from osanas.measure.latency import contention_flags, measure_latency, stop_reason, time_workload
+from osanas.measure.latency import measure_latency, stop_reason, time_workload
 from osanas.measure.protocol import MeasurementProtocol
-from osanas.measure.workload import Block, CpuWorkload, Workload, device_errors, open_workload
+from osanas.measure.runtimes import Runner, captured
+from osanas.measure.workload import Block, CpuWorkload, CudaWorkload, Workload, device_errors, open_workload
 from tests.measure.simulation import SimulatedClock
 
 CPU = torch.device("cpu")
@@ -37,10 +41,30 @@ class SimulatedWorkload(Workload):
     def run(self, iterations: int) -> None:
         self._clock.advance(sum(itertools.islice(self._lengths_ms, iterations)) / 1e3, 100.0)
 
-    def block(self, iterations: int, clock: Clock) -> Block:
-        start = clock.now_ns()
-        self.run(iterations)
-        return Block((clock.now_ns() - start) / 1e6 / iterations, next(self._disturbed))
+    def block(self, iterations: int, clock: Clock, *, singly: bool) -> Block:
+        singles = list(itertools.islice(self._lengths_ms, iterations))
+        self._clock.advance(sum(singles) / 1e3, 100.0)
+        return Block(sum(singles) / iterations, next(self._disturbed), tuple(singles) if singly else ())
+
+
+class SimulatedGpuWorkload(SimulatedWorkload):
+    """A GPU that takes ``gpu_ms`` for an iteration, ``graph_ms`` for a captured one; an error where it has none."""
+
+    def __init__(
+        self, clock: SimulatedClock, host_ms: float, gpu_ms: float, graph_ms: float | Exception | None
+    ) -> None:
+        super().__init__(clock, itertools.repeat(host_ms))
+        self._gpu_ms = gpu_ms
+        self._graph_ms = graph_ms
+
+    def gpu_block(self, iterations: int) -> Block:
+        self._clock.advance(iterations * self._gpu_ms / 1e3, 100.0)
+        return Block(self._gpu_ms, is_disturbed=False)
+
+    def graph_time_ms(self, iterations: int) -> float | None:
+        if isinstance(self._graph_ms, Exception):
+            raise self._graph_ms
+        return self._graph_ms
 
 
 @pytest.mark.parametrize("iteration_ms", [0.02, 0.2, 5.0, 80.0, 700.0])
@@ -137,21 +161,52 @@ def test_a_plateau_is_noise_that_does_not_fall() -> None:
     assert stop_reason(drifting, 1.5, FULL) == "plateau"
 
 
-@pytest.mark.parametrize(
-    ("own", "other", "steal", "flags"),
-    [
-        (1.0, 0.05, 0.0, ()),
-        (1.0, 0.2, 0.0, ()),
-        (1.0, 0.3, 0.0, ("contended",)),
-        (2.0, 0.2, 0.0, ("contended",)),
-        (1.0, 0.0, 0.2, ("contended",)),
-    ],
-)
-def test_contention_is_work_of_others_where_we_compute(
-    own: float, other: float, steal: float, flags: tuple[str, ...]
-) -> None:
-    conditions = {"processors": 2, "own_cpu_share": own, "other_cpu_share": other, "steal_share": steal}
-    assert contention_flags(conditions) == flags
+def test_percentiles_come_from_single_iterations_that_count() -> None:
+    clock = SimulatedClock()
+    lengths = itertools.cycle([*[1.0] * 94, *[2.0] * 6])
+    latency = time_workload(SimulatedWorkload(clock, lengths), FULL, clock=clock)
+    assert 200 <= latency.iterations < 1000
+    assert latency.percentiles_ms == {"p90": 1.0, "p95": 2.0}
+    unstable = SimulatedWorkload(clock, lengths, itertools.repeat(True))
+    assert time_workload(unstable, SEARCH, clock=clock).percentiles_ms == {}
+
+
+def test_iterations_too_short_for_the_timer_have_no_percentiles() -> None:
+    clock = SimulatedClock()
+    latency = time_workload(SimulatedWorkload(clock, itertools.repeat(0.09)), FULL, clock=clock)
+    assert latency.iterations > 1000
+    assert latency.percentiles_ms == {}
+
+
+def test_a_gpus_own_time_stands_beside_the_hosts() -> None:
+    clock = SimulatedClock()
+    start = clock.now_s
+    latency = time_workload(SimulatedGpuWorkload(clock, 5.0, 4.0, 4.0), FULL, clock=clock)
+    assert latency.median_ms == pytest.approx(5.0)
+    assert latency.gpu_time_ms == 4.0
+    assert latency.gpu_time_interval_ms == (4.0, 4.0)
+    assert clock.now_s - start <= 3.0
+    assert latency.flags == ()
+    on_cpu = time_workload(SimulatedWorkload(clock, itertools.repeat(5.0)), SEARCH, clock=clock)
+    assert (on_cpu.gpu_time_ms, on_cpu.gpu_time_interval_ms) == (None, None)
+
+
+@pytest.mark.parametrize(("graph_ms", "is_bound"), [(0.79, True), (0.81, False), (None, False)])
+def test_a_graph_that_is_clearly_faster_shows_launch_bound(graph_ms: float | None, is_bound: bool) -> None:
+    clock = SimulatedClock()
+    latency = time_workload(SimulatedGpuWorkload(clock, 1.2, 1.0, graph_ms), SEARCH, clock=clock)
+    assert ("launch_bound" in latency.flags) == is_bound
+    assert latency.runtime_details.get("cudagraph_gpu_time_ms") == graph_ms
+    assert latency.notes == ()
+
+
+@pytest.mark.parametrize("error", [CandidateError("runtime", "no capture"), torch.OutOfMemoryError("CUDA")])
+def test_a_capture_that_fails_is_a_note_and_no_error(error: Exception) -> None:
+    clock = SimulatedClock()
+    latency = time_workload(SimulatedGpuWorkload(clock, 1.2, 1.0, error), SEARCH, clock=clock)
+    assert "launch_bound" not in latency.flags
+    assert latency.notes == ("whether it is launch bound is not known: it cannot be captured as a CUDA graph",)
+    assert latency.median_ms == pytest.approx(1.2)
 
 
 def test_a_real_network_on_the_cpu() -> None:
@@ -161,19 +216,22 @@ def test_a_real_network_on_the_cpu() -> None:
     assert model.training
     assert 0 < latency.interval_ms[0] <= latency.median_ms <= latency.interval_ms[1] < 1e3
     assert latency.conditions["processors"] >= 1
-    assert latency.notes == ()
+    assert latency.conditions["threads"] == 1
+    assert (latency.notes, latency.runtime_details, latency.gpu_time_ms) == ((), {}, None)
 
 
-class Waiting(nn.Module):
-    """Gives the processor away, as if another process had taken it."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        time.sleep(0.01)
-        return x
+def test_single_iterations_are_timed_where_they_are_asked_for() -> None:
+    workload = CpuWorkload(Runner(lambda: time.sleep(0.002)))
+    together = workload.block(3, SystemClock(), singly=False)
+    assert together.singles_ms == ()
+    assert together.iteration_ms >= 2.0
+    apart = workload.block(3, SystemClock(), singly=True)
+    assert len(apart.singles_ms) == 3
+    assert sum(apart.singles_ms) == pytest.approx(3 * apart.iteration_ms)
 
 
 def test_a_block_without_the_processor_is_disturbed() -> None:
-    block = CpuWorkload(Waiting(), torch.zeros(1)).block(1, SystemClock())
+    block = CpuWorkload(Runner(lambda: time.sleep(0.01))).block(1, SystemClock(), singly=False)
     assert block.iteration_ms >= 10.0
     assert block.is_disturbed
 
@@ -191,7 +249,11 @@ def test_threads_are_the_protocols_and_put_back() -> None:
 def test_a_measured_network_is_freed_at_once() -> None:
     with open_workload(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), (3, 8, 8), CPU, SEARCH) as workload:
         assert isinstance(workload, CpuWorkload)
-        weight = weakref.ref(next(workload._module.parameters()))
+        run = workload._runner.run
+        assert isinstance(run, partial)
+        assert isinstance(run.func, nn.Module)
+        weight = weakref.ref(next(run.func.parameters()))
+        del run
         assert weight() is not None
     assert weight() is None
 
@@ -226,26 +288,80 @@ def test_the_devices_failures_are_told_from_the_networks(error: Exception, kind:
         assert "nvidia-smi" in failure.value.fix
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_a_gpu_is_timed_by_its_events() -> None:
-    """Proves that event times are positive, that a larger network takes longer, and that settings are put back."""
-    device = torch.device("cuda", 0)
-    benchmark = torch.backends.cudnn.benchmark
-    small, large = (
-        measure_latency(nn.Sequential(*[nn.Conv2d(64, 64, 3) for _ in range(depth)]), (64, 64, 64), device, SEARCH)
-        for depth in (1, 20)
-    )
-    assert 0 < small.median_ms < large.median_ms
-    assert torch.backends.cudnn.benchmark == benchmark
+class FakeCuda:
+    """Stands in for the parts of ``torch.cuda`` that a measurement calls, and writes down the order of calls."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[str] = []
+        self.breaks = False
+        for name, value in (
+            ("synchronize", lambda *_: self.calls.append("synchronize")),
+            ("Event", self._event),
+            ("Stream", lambda *_: SimpleNamespace(name="side", wait_stream=lambda other: self.calls.append("wait"))),
+            ("current_stream", lambda *_: SimpleNamespace(name="main", wait_stream=lambda other: None)),
+            ("stream", lambda stream: self._within(stream.name if stream is not None else "none")),
+            ("device", lambda device: nullcontext()),
+            ("CUDAGraph", lambda: SimpleNamespace(replay=lambda: self.calls.append("replay"))),
+            ("graph", self._capturing),
+        ):
+            monkeypatch.setattr(torch.cuda, name, value)
+
+    def run(self) -> None:
+        self.calls.append("run")
+
+    def _event(self, *, enable_timing: bool) -> SimpleNamespace:
+        assert enable_timing
+        return SimpleNamespace(record=lambda: self.calls.append("record"), elapsed_time=lambda end: 6.0)
+
+    @contextmanager
+    def _within(self, name: str) -> Iterator[None]:
+        self.calls.append(f"+{name}")
+        yield
+        self.calls.append(f"-{name}")
+
+    @contextmanager
+    def _capturing(self, graph: object, *, stream: object) -> Iterator[None]:
+        self.calls.append("capture")
+        try:
+            if self.breaks:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            yield
+        except RuntimeError:
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture")  # noqa: B904
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_a_gpu_that_is_too_small_is_the_candidates_failure() -> None:
-    """Proves that CUDA's out-of-memory error becomes the candidate's reason and the device stays usable."""
-    device = torch.device("cuda", 0)
-    with pytest.raises(CandidateError) as failure:
-        measure_latency(nn.Conv2d(3, 4096, 3), (3, 16384, 16384), device, MeasurementProtocol(batch_size=64))
-    assert failure.value.kind == "out_of_memory"
-    assert torch.ones(1, device=device).item() == 1.0
+def test_a_gpus_host_blocks_wait_for_every_iteration_and_its_own_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = FakeCuda(monkeypatch)
+    workload = CudaWorkload(Runner(cuda.run))
+    block = workload.block(2, SystemClock(), singly=True)
+    assert cuda.calls == ["synchronize", "run", "synchronize", "run", "synchronize"]
+    assert len(block.singles_ms) == 2
+    cuda.calls.clear()
+    assert workload.gpu_block(3).iteration_ms == 2.0
+    assert cuda.calls == ["+none", "synchronize", "record", "run", "run", "run", "record", "synchronize", "-none"]
+    cuda.calls.clear()
+    workload.run(2)
+    assert cuda.calls == ["run", "run", "synchronize"]
+    assert workload.graph_time_ms(3) is None
+
+
+def test_a_graph_is_warmed_up_on_a_side_stream_and_then_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = FakeCuda(monkeypatch)
+    module = nn.Identity()
+    module.register_forward_hook(lambda *_: cuda.calls.append("pass"))
+    runner, output = captured(module, torch.ones(1))
+    warm_up = ["wait", "+side", "pass", "pass", "pass", "-side"]
+    assert cuda.calls == ["+main", *warm_up, "capture", "pass", "replay", "synchronize", "-main"]
+    assert output in runner.keeps
+    cuda.calls.clear()
+    eager = CudaWorkload(Runner(cuda.run), lambda: runner)
+    assert eager.graph_time_ms(3) == 2.0
+    assert cuda.calls.count("replay") == 15
+    assert "run" not in cuda.calls
+
+
+def test_a_broken_capture_tells_what_broke_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = FakeCuda(monkeypatch)
+    cuda.breaks = True
+    with pytest.raises(torch.OutOfMemoryError):
+        captured(nn.Identity(), torch.ones(1))

@@ -17,7 +17,7 @@ def test_every_problem_is_reported_at_once_as_our_error() -> None:
     text = str(failure.value)
     assert "Did you mean 'fp32'?" in text
     assert "Did you mean 'threads'?" in text
-    assert "one of eager was expected, got 'tensorrt'" in text
+    assert "one of eager, compile, cudagraph, onnxruntime was expected, got 'tensorrt'" in text
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,14 @@ def test_limits_that_cross_are_refused(settings: dict[str, float]) -> None:
 
 
 def test_settings_survive_json_and_cannot_be_changed() -> None:
-    protocol = MeasurementProtocol.for_search(batch_size=4, precision="bf16", threads=2)
+    protocol = MeasurementProtocol.for_search(batch_size=4, precision="bf16", runtime="compile", threads=2)
     assert MeasurementProtocol.model_validate(protocol.to_dict()) == protocol
     assert (protocol.interval_target, protocol.bytes_per_element) == (0.02, 2)
     with pytest.raises(ValidationError, match="frozen"):
         protocol.batch_size = 1  # type: ignore[misc]
+
+
+def test_a_search_pays_for_fewer_ticks_of_the_meter() -> None:
+    full, search = MeasurementProtocol(), MeasurementProtocol.for_search()
+    assert (full.version, full.rounds, full.energy_min_ticks, full.energy_window_seconds) == (2, 1, 20, 2.0)
+    assert (search.rounds, search.energy_min_ticks, search.energy_window_seconds) == (1, 10, 1.0)

@@ -47,6 +47,10 @@ def test_packages_and_memory_are_added_up_over_a_wrap_around(
     assert reading.joules_per_iteration == pytest.approx(watts * iteration_ms / 1e3, rel=0.02)
     assert reading.power_w == pytest.approx(watts, rel=0.02)
     assert reading.idle_power_w == pytest.approx(30.0 + 10.0 * packages, rel=0.02)
+    net = 70.0 * iteration_ms / 1e3  # memory draws the same at idle
+    assert reading.net_joules_per_iteration == pytest.approx(net, rel=0.04)
+    assert reading.exclusive == "unknown"
+    assert reading.notes == ("RAPL counts whatever runs on the processor, other processes too",)
     assert reading.converged
 
 
@@ -123,8 +127,19 @@ def test_a_counter_that_stops_gives_no_zero(tmp_path: Path) -> None:
     tree = FakeRapl(tmp_path, clock)
     meter = _meter(clock, tmp_path)
     tree.frozen = True
-    with pytest.raises(EnvironmentFailure, match="no usable reading in 4 windows: no_energy"):
+    with pytest.raises(EnvironmentFailure, match=r"too few usable readings in 4 windows: no_energy \(4\)"):
         meter.measure(clock.load(0.005), SEARCH)
+
+
+def test_a_counter_that_is_reset_voids_its_window_alone(tmp_path: Path) -> None:
+    clock = SimulatedClock()
+    tree = FakeRapl(tmp_path, clock)
+    meter = _meter(clock, tmp_path)
+    tree.reset_at = clock.now_s + 4.5
+    reading = meter.measure(clock.load(0.005), SEARCH)
+    assert reading.details["void_windows"] == {"implausible_power": 1}
+    assert reading.joules_per_iteration == pytest.approx(0.5, rel=0.02)
+    assert reading.flags == ()
 
 
 def test_inventory_lists_zones(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from osanas.measure.statistics import (
     interquartile_ratio,
     mean_relative_half_width,
     median_interval,
+    percentiles,
     relative_half_width,
 )
 
@@ -60,3 +61,18 @@ def test_the_mean_of_windows_uses_students_t() -> None:
 
 def test_the_spread_is_quartiles_over_the_median() -> None:
     assert interquartile_ratio([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("count", "found"),
+    [
+        (99, {}),
+        (100, {"p90": 90}),
+        (199, {"p90": 180}),
+        (200, {"p90": 180, "p95": 190}),
+        (999, {"p90": 900, "p95": 950}),
+        (1000, {"p90": 900, "p95": 950, "p99": 990}),
+    ],
+)
+def test_percentiles_have_ten_samples_beyond(count: int, found: dict[str, int]) -> None:
+    assert percentiles([float(value) for value in range(count, 0, -1)]) == found

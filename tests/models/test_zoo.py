@@ -7,7 +7,8 @@ import torch
 
 from osanas.arch import VARIANTS
 from osanas.errors import MissingExtraError, UsageError
-from osanas.models.zoo import build_peer, peer_names
+from osanas.models.classifier import Classifier
+from osanas.models.zoo import build_peer, has_timm, peer_names
 
 
 def test_names_hold_the_paper_s_peers_and_no_published_variant() -> None:
@@ -43,6 +44,7 @@ def test_no_classes_are_refused() -> None:
 
 def test_timm_peers() -> None:
     pytest.importorskip("timm", reason="timm is not installed")
+    assert has_timm()
     with torch.device("meta"):
         peer = build_peer("timm:seresnet18", num_classes=9).eval()
 
@@ -60,8 +62,24 @@ def test_what_timm_does_not_list_is_refused(name: str) -> None:
 def test_timm_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
 
+    assert not has_timm()
     with pytest.raises(MissingExtraError) as caught:
         build_peer("timm:senet154")
 
     assert "'timm:senet154' needs the package 'timm'" in caught.value.problem
     assert "pip install 'osanas[timm]'" in caught.value.fix
+
+
+@pytest.mark.parametrize(("resolution", "stage2"), [(16, 16), (64, 32), (224, 56)])
+def test_control_has_the_stem_that_suits_its_images(resolution: int, stage2: int) -> None:
+    with torch.device("meta"):
+        peer = build_peer("vovnet27_slim_bottleneck", 4, resolution=resolution).eval()
+
+        assert isinstance(peer, Classifier)
+        assert peer.backbone(torch.empty(1, 3, resolution, resolution))["stage2"].shape[-1] == stage2
+    assert "vovnet27_slim_bottleneck" in peer_names()
+
+
+def test_control_refuses_images_that_are_too_small() -> None:
+    with pytest.raises(UsageError, match=r"Resolution 5 is too small .* at least 8"):
+        build_peer("vovnet27_slim_bottleneck", resolution=5)

@@ -38,6 +38,7 @@ COSTS = {
     "latency_ms": 1.5,
     "energy_mj": None,
     "energy_source": None,
+    "measurement_key": "m1:a",
     "parameters": 10,
     "multiply_adds": 2**40,
     "memory_access_elements": 30,
@@ -197,15 +198,23 @@ def test_nothing_is_stored_without_a_lease(store: Store, record: StudyRecord, le
 
 
 def test_measurements_are_kept_by_key_and_network(store: Store) -> None:
-    assert store.measurement("m1:a", "n") is None
+    assert store.measurement_record("m1:a", "n") is None
     store.save_measurement("m1:a", {"device": "x"}, "n", {"latency_ms": 1.0, "blocks_ms": [1.0, 1.1]})
     store.save_measurement("m1:a", {"device": "x"}, "n", {"latency_ms": 9.0})
     store.save_measurement("m1:b", {"device": "y"}, "n", {"latency_ms": 2.0})
-    assert store.measurement("m1:a", "n") == {"latency_ms": 1.0, "blocks_ms": [1.0, 1.1]}
-    assert store.measurement("m1:b", "n") == {"latency_ms": 2.0}
+    found = store.measurement_record("m1:a", "n")
+    assert found is not None
+    assert found.result == {"latency_ms": 1.0, "blocks_ms": [1.0, 1.1]}
+    assert abs(found.measured_at - time.time()) < 60
+    assert set(store.measurements("m1:b", ["n", "m"])) == {"n"}
+    store.save_measurement("m1:a", {"device": "x"}, "n", {"latency_ms": 9.0}, replace=True)
+    replaced = store.measurement_record("m1:a", "n")
+    assert replaced is not None
+    assert replaced.result == {"latency_ms": 9.0}
+    assert replaced.measured_at >= found.measured_at
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda i: store.save_measurement("m1:c", {}, "n", {"i": i}), range(8)))
-    assert store.measurement("m1:c", "n") is not None
+    assert store.measurement_record("m1:c", "n") is not None
 
 
 # transactions -------------------------------------------------------------------------------------------------------

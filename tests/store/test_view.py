@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from osanas.config import Objective, StudyConfig
 from osanas.errors import MissingExtraError
 from osanas.spaces import SearchSpace
-from osanas.store.records import Candidate, Status, StudyRecord
-from osanas.store.view import StudyView, front_of
+from osanas.store.records import Candidate, MeasurementRecord, Status, StudyRecord
+from osanas.store.references import DRIFT, flag_measurements
+from osanas.store.store import Store
+from osanas.store.view import Front, StudyView, front_of, in_full
 from tests.fakes import SMALL, Job, TableEvaluator, search
 
 MEMBER = SearchSpace.from_dict(SMALL).smallest()
@@ -28,6 +30,7 @@ def _candidate(
     status: Status = "complete",
     epochs: int = 1,
     parameters: int = 100,
+    key: str | None = None,
 ) -> Candidate:
     return Candidate(
         trial=trial,
@@ -44,6 +47,7 @@ def _candidate(
         reason=None,
         training_seconds=1.0,
         architecture=MEMBER,
+        measurement_key=key,
     )
 
 
@@ -138,6 +142,72 @@ def test_one_more_candidate_never_takes_from_the_front_without_beating_it(
         assert more[1] <= latency_ms
 
 
+# keys and protocols -------------------------------------------------------------------------------------------------
+
+
+def _keyed(search: str | None = "new", final: str | None = "final") -> StudyRecord:
+    return replace(_record(), search_key=search, final_key=final)
+
+
+def _final(**figures: tuple[float | None, float | None]) -> dict[str, MeasurementRecord]:
+    """Full figures by trial: ``t0=(latency, energy)``."""
+    return {
+        f"a1:{name[1:]}": MeasurementRecord({"latency_ms": latency, "energy_mj": energy}, 0.0)
+        for name, (latency, energy) in figures.items()
+    }
+
+
+def test_different_keys_never_meet() -> None:
+    candidates = [_candidate(0, 0.9, 9.0, key="new"), _candidate(1, 0.95, 0.1, key="old"), _candidate(2, 0.99, 0.1)]
+    found = front_of(candidates, BOTH, _keyed())
+    assert _trials(found.candidates) == [0]
+    assert (found.other_key, found.measured) == (2, "search")
+    assert found.reference_point == pytest.approx((0.0, 9.9))
+    empty = front_of(candidates[1:], BOTH, _keyed())
+    assert (empty.candidates, empty.other_key) == ((), 2)
+
+
+def test_another_key_does_not_raise_the_highest_rung() -> None:
+    candidates = [_candidate(0, 0.6, 1.0, epochs=1, key="new"), _candidate(1, 0.9, 1.0, epochs=9, key="old")]
+    assert _trials(front_of(candidates, BOTH, _keyed()).candidates) == [0]
+
+
+def _three() -> Front:
+    candidates = [
+        _candidate(0, 0.9, 3.0, key="new"),
+        _candidate(1, 0.8, 2.0, key="new"),
+        _candidate(2, 0.7, 1.0, key="new"),
+    ]
+    return front_of(candidates, BOTH, _keyed())
+
+
+def test_full_figures_rank_the_members_among_themselves() -> None:
+    full = in_full(_three(), _keyed(), _final(t0=(1.9, 8.0), t1=(2.0, 8.0), t2=(1.1, 8.0)))
+    assert _trials(full.candidates) == [2, 0]  # the second is slower and worse than the first
+    assert [(c.latency_ms, c.energy_mj, c.measurement_key) for c in full.candidates] == [
+        (1.1, 8.0, "final"),
+        (1.9, 8.0, "final"),
+    ]
+    assert (full.measured, full.overtaken) == ("full", 1)
+    assert full.reference_point == _three().reference_point
+    assert full.hypervolume == pytest.approx(0.7 * (1.9 - 1.1) + 0.9 * (3.3 - 1.9))
+
+
+@pytest.mark.parametrize(
+    "final", [_final(), _final(t0=(1.0, 1.0), t2=(1.0, 1.0)), _final(t0=(1.0, None), t1=(1.0, 1.0), t2=(1.0, 1.0))]
+)
+def test_a_member_without_full_figures_leaves_all_by_those_of_the_search(final: dict[str, MeasurementRecord]) -> None:
+    assert in_full(_three(), _keyed(), final) == _three()
+
+
+def test_one_key_for_both_protocols_is_full_at_once() -> None:
+    record = _keyed("same", "same")
+    found = front_of([_candidate(0, 0.9, key="same")], BOTH, record)
+    assert in_full(found, record, {}) == replace(found, measured="full")
+    nothing = front_of([], BOTH, record)
+    assert in_full(nothing, record, {}) == nothing
+
+
 # documents ----------------------------------------------------------------------------------------------------------
 
 
@@ -152,7 +222,11 @@ def view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyView:
 
 def test_the_document_of_the_front(view: StudyView) -> None:
     document = json.loads(json.dumps(view.pareto_document()))
-    assert list(document) == ["study", "objectives", "device", "hypervolume", "reference_point", "candidates"]
+    assert list(document) == [
+        "study", "objectives", "device", "hypervolume", "reference_point", "measured", "overtaken", "other_key",
+        "drifted", "candidates",
+    ]  # fmt: skip
+    assert [document[key] for key in ("measured", "overtaken", "other_key", "drifted")] == ["full", 0, 0, []]
     assert document["objectives"] == [
         {"name": "accuracy", "direction": "maximize", "unit": "top1"},
         {"name": "latency_ms", "direction": "minimize", "unit": "ms"},
@@ -186,6 +260,7 @@ def test_the_document_of_all_trials(view: StudyView) -> None:
         "accuracy",
         "latency_ms",
         "energy_mj",
+        "measurement_key",
         "reason",
         "architecture",
     ]
@@ -199,6 +274,21 @@ def test_the_document_of_one_trial(view: StudyView) -> None:
     assert document["status"] == "complete"
     assert [point["epoch"] for point in document["curve"]] == [1, 2]
     assert document["architecture"] == view.pareto()[0].architecture.to_dict()
+
+
+def test_drift_is_told_of_the_figures_shown(view: StudyView, tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/s.db")
+    member = view.pareto()[0]
+    assert view.drifted(view.candidates()) == []
+    flag_measurements(store, [("table", member.digest), ("table", "a1:unknown")], DRIFT)
+    flag_measurements(store, [("table", member.digest)], DRIFT)
+    found = store.measurement_record("table", member.digest)
+    assert found is not None
+    assert found.flags == (DRIFT,)
+    assert found.result["latency_ms"] == member.latency_ms
+    assert member.trial in view.drifted(view.candidates())
+    assert view.pareto_document()["drifted"] == [member.trial]
+    assert view.drifted([replace(member, measurement_key="other")]) == []
 
 
 def test_a_data_frame_needs_pandas(view: StudyView, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
+import sys
+import tempfile
 import threading
+import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -428,3 +432,38 @@ def test_on_a_gpu(tmp_path: Path) -> None:
     result = train(model, small_data(), recipe, epochs=8, seed=0, device=device, checkpoint=tmp_path / "a")
     assert result.accuracy > 0.9
     assert next(model.parameters()).device.type == "cuda"
+
+
+def test_it_pauses_while_another_process_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result is that of an undisturbed training, and the pause no part of its seconds."""
+    straight, weights = run(3)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    script = """
+import sys, time
+from osanas.measure.exclusive import exclusive
+with exclusive(["cpu"]) as flags:
+    print("measuring", flags, flush=True)
+    time.sleep(1.0)
+    print("done", flush=True)
+"""
+    other: list[subprocess.Popen[str]] = []
+    asked: list[float] = []
+
+    def should_stop() -> bool:
+        asked.append(time.monotonic())
+        if len(asked) == 2:
+            environment = {**os.environ, "TMPDIR": str(tmp_path)}
+            command = [sys.executable, "-c", script]
+            other.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment))
+            while not (tmp_path / "osanas-locks" / "cpu.measuring").exists():
+                time.sleep(0.01)
+        return False
+
+    began = time.monotonic()
+    model = SmallNet()
+    result = train(model, small_data(), RECIPE, epochs=3, seed=0, device=CPU, should_stop=should_stop)
+    took = time.monotonic() - began
+    assert other[0].communicate()[0].splitlines() == ["measuring ()", "done"]
+    assert result.seconds < took - 0.8
+    assert without_seconds(result) == without_seconds(straight)
+    assert_same(model.state_dict(), weights)
