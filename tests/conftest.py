@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -27,10 +28,10 @@ _SET_BY_IMPORTS = ("KMP_", "PYTORCH_NVML_BASED_CUDA_CHECK", "PYTEST_CURRENT_TEST
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _own_locks() -> Iterator[None]:
     """A temporary folder, and so device locks, of this process's own: other measurements do not pause its trainings."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = str(tmp_path_factory.mktemp("tmp"))
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="osanas-tests-") as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL's server runs as another user
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", folder)
         yield

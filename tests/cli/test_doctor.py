@@ -62,8 +62,15 @@ def test_extras(osanas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_machine_with_everything(osanas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     there = {"available": True, "reason": None, "fix": None}
-    board = {"index": 0, "name": "H100", "energy": "counter", "reason": None, "fix": None}
-    silent = {"index": 1, "name": "Old", "energy": None, "reason": "it has no sensor", "fix": "Use --energy estimated."}
+    board = {"index": 0, "name": "H100", "energy": "counter", "reason": None, "fix": None, "visible": True}
+    silent = {
+        "index": 1,
+        "name": "Old",
+        "energy": None,
+        "reason": "it has no sensor",
+        "fix": "Use --energy estimated.",
+        "visible": False,
+    }
     gpu = {"index": 0, "name": "H100", "memory_bytes": 80 * 2**30, "uuid": "GPU-1"}
     cpu = {"model": "CPU", "usable": 4, "logical": 8, "threads": 4, "capability": "AVX512", "torch": "2.9"}
     monkeypatch.setattr(
@@ -80,7 +87,7 @@ def test_a_machine_with_everything(osanas: Command, monkeypatch: pytest.MonkeyPa
         "CPU        CPU: 4 of 8 processors usable, threads: 4, AVX512, torch 2.9",
         "GPU        cuda:0 H100, 80.0 GiB, GPU-1",
         "NVML       0 H100, driver 570.1, counter",
-        "NVML       1 Old, driver 570.1, no energy: it has no sensor",
+        "NVML       1 Old, driver 570.1, no energy: it has no sensor, hidden by CUDA_VISIBLE_DEVICES",
         "             Use --energy estimated.",
         "RAPL       package-0, dram",
     ]
