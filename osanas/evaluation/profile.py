@@ -40,6 +40,7 @@ _MEASURED = (
     "percentiles_ms",
     "energy_mj",
     "energy_net_mj",
+    "energy_iteration_ms",
     "energy_source",
     "energy_method",
     "power_w",

@@ -42,6 +42,8 @@ class Measurement:
         exclusive: Whether the metered device was ours alone meanwhile: ``yes``, ``no`` or ``unknown``.
         gpu_time_ms: The GPU's own time for a batch, between events around launches back to back; None on a CPU.
         gpu_time_interval_ms: Its 95 % confidence interval.
+        energy_iteration_ms: Milliseconds per iteration within the windows that energy was counted in, so that time and
+            energy of one stretch of work stand together; None where energy is not measured.
         percentiles_ms: ``p90``, ``p95``, ``p99`` of single inferences, each only where enough of them were timed.
         runtime_details: What the runtime tells of itself, such as the seconds it took to compile.
         converged: Whether latency and energy are as certain as the protocol asks.
@@ -67,6 +69,7 @@ class Measurement:
     exclusive: Exclusivity = "unknown"
     gpu_time_ms: float | None = None
     gpu_time_interval_ms: tuple[float, float] | None = None
+    energy_iteration_ms: float | None = None
     percentiles_ms: dict[str, float] = field(default_factory=dict)
     runtime_details: dict[str, Any] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
@@ -148,6 +151,7 @@ def _combined(
     reading = energy if isinstance(energy, EnergyReading) else None
     joules = None if reading is None else reading.joules_per_iteration
     net_joules = None if reading is None else reading.net_joules_per_iteration
+    counted = [] if reading is None else [window for window in reading.windows if window.voided_by is None]
     notes = reading.notes if reading is not None else ()
     if isinstance(energy, Unavailable):
         notes = (energy.reason,)
@@ -167,6 +171,9 @@ def _combined(
         exclusive="unknown" if reading is None else reading.exclusive,
         gpu_time_ms=latency.gpu_time_ms,
         gpu_time_interval_ms=latency.gpu_time_interval_ms,
+        energy_iteration_ms=sum(w.seconds for w in counted) * 1e3 / sum(w.iterations for w in counted)
+        if counted
+        else None,
         percentiles_ms=latency.percentiles_ms,
         runtime_details=latency.runtime_details,
         converged=latency.converged and (reading is None or reading.converged),

@@ -131,7 +131,9 @@ def _energy(measurements: Sequence[Measurement], protocol: MeasurementProtocol) 
     iterations = [sum(window["iterations"] for window in part) for part in windows]
     figures["energy_mj"] = joules * 1e3 / sum(iterations) / protocol.batch_size
     figures["energy_net_mj"] = _weighted([part.energy_net_mj for part in parts], iterations)
-    figures["power_w"] = joules / sum(window["seconds"] for window in used)
+    seconds = sum(window["seconds"] for window in used)
+    figures["power_w"] = joules / seconds
+    figures["energy_iteration_ms"] = seconds * 1e3 / sum(iterations)
     spread = mean_relative_half_width([window["joules"] / window["iterations"] for window in used])
     return figures, spread <= protocol.energy_interval_target
 

@@ -15,7 +15,7 @@ from osanas.measure.energy import MeterSources, open_meter
 from osanas.measure.estimate import EstimateMeter
 from osanas.measure.exclusive import exclusive
 from osanas.measure.measurement import Measurement, key_digest, measure, measurement_key, peak_memory_bytes
-from osanas.measure.meter import EnergyMeter, EnergyReading, Load, Unavailable
+from osanas.measure.meter import EnergyMeter, EnergyReading, EnergyWindow, Load, Unavailable
 from osanas.measure.protocol import MeasurementProtocol
 from tests.measure.simulation import FakeNvml, SimulatedClock
 
@@ -82,6 +82,7 @@ class _PerBatch(EnergyMeter):
             None,
             None,
             net_joules_per_iteration=None if self._joules is None else self._joules / 4,
+            windows=() if self._joules is None else (EnergyWindow(self._joules * 10, 0.05, 10),),
             exclusive="yes",
             converged=False,
             flags=("a",),
@@ -95,6 +96,7 @@ def test_energy_is_per_image(model: nn.Module, tmp_path: Path) -> None:
     found = measure(model, SHAPE, CPU, protocol, meter, lock_folder=tmp_path)
     assert found.energy_mj == pytest.approx(2.0)
     assert found.energy_net_mj == pytest.approx(0.5)
+    assert found.energy_iteration_ms == pytest.approx(5.0)
     assert found.exclusive == "yes"
     assert not found.converged
     assert "a" in found.flags
@@ -105,6 +107,7 @@ def test_energy_is_per_image(model: nn.Module, tmp_path: Path) -> None:
 def test_no_reading_is_none_with_its_reason_and_no_source(model: nn.Module, tmp_path: Path) -> None:
     found = measure(model, SHAPE, CPU, SEARCH, _PerBatch(None), lock_folder=tmp_path)
     assert (found.energy_mj, found.energy_net_mj, found.energy_source, found.energy_method) == (None, None, None, None)
+    assert found.energy_iteration_ms is None
     assert "no reading today" in found.notes
     found = measure(model, SHAPE, CPU, SEARCH, Unavailable("switched off"), lock_folder=tmp_path)
     assert found.energy_mj is None

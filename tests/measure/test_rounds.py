@@ -191,6 +191,7 @@ def test_energy_is_joules_over_iterations_of_all_windows() -> None:
     assert whole.energy_mj == pytest.approx(400.0 / 2000 * 1e3)
     assert whole.energy_net_mj == pytest.approx((400.0 - 4 * 20.0) / 2000 * 1e3)
     assert whole.power_w == pytest.approx(100.0)
+    assert whole.energy_iteration_ms == pytest.approx(2.0)
     assert whole.idle_power_w == 20.0
     assert (whole.energy_source, whole.energy_method) == ("nvml", "counter")
     assert len(whole.energy_windows) == 4
