@@ -9,10 +9,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
 
 from osanas.errors import ConfigError, Problem, UsageError
 from osanas.recipe import RecipeOptions
@@ -21,7 +31,8 @@ from osanas.validation import parse_yaml, read_text, validate
 
 Objective = Literal["accuracy", "latency_ms", "energy_mj"]
 Direction = Literal["maximize", "minimize"]
-SamplerName = Literal["tpe", "nsga2", "gp", "random"]
+OptunaSampler = Literal["tpe", "nsga2", "gp", "random"]
+SamplerName = Literal["known-cost", OptunaSampler]
 
 OBJECTIVES: dict[Objective, tuple[Direction, str]] = {
     "accuracy": ("maximize", "top1"),
@@ -29,6 +40,10 @@ OBJECTIVES: dict[Objective, tuple[Direction, str]] = {
     "energy_mj": ("minimize", "mJ/image"),
 }
 """Direction and unit of each objective."""
+
+EPOCHS = 9
+REDUCTION = 3
+"""Of the ladder, where nothing else is said."""
 
 Finite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -90,7 +105,7 @@ class StudyConfig(Limits):
     timeout: PositiveFloat | None = None
     """Seconds after which no further candidate is started."""
     seed: NonNegativeInt = 0
-    sampler: SamplerName = "tpe"
+    sampler: SamplerName = "known-cost"
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] | None = None
     """None means all that can be had: accuracy, latency and, unless ``energy`` is ``none``, energy."""
 
@@ -102,7 +117,12 @@ class StudyConfig(Limits):
     """Size of a fixed stratified subset of the training split; None is all of it."""
     split_seed: NonNegativeInt = 0
 
-    epochs: PositiveInt = 5
+    epochs: Annotated[PositiveInt | None, Field(exclude=True)] = None
+    """With ``reduction``, a short way to give ``rungs``: the highest of them."""
+    reduction: Annotated[int | None, Field(ge=2, exclude=True)] = None
+    """How many times fewer epochs each lower rung has."""
+    rungs: Annotated[tuple[PositiveInt, ...], Field(validate_default=True)] = ()
+    """Epochs of training at each rung of the ladder, rising; one rung trains every candidate in full."""
     train_batch_size: Annotated[int, Field(ge=2)] = 32
     recipe: RecipeOptions = RecipeOptions()
     """How candidates are trained."""
@@ -122,6 +142,23 @@ class StudyConfig(Limits):
     def _distinct(cls, value: tuple[Objective, ...] | None) -> tuple[Objective, ...] | None:
         if value is not None and len(set(value)) != len(value):
             raise ValueError(f"each objective once, got {', '.join(value)}")
+        return value
+
+    @field_validator("rungs", mode="before")
+    @classmethod
+    def _or_from_epochs(cls, value: Any, info: ValidationInfo) -> Any:
+        epochs, reduction = info.data.get("epochs"), info.data.get("reduction")
+        if value == ():
+            return ladder(epochs or EPOCHS, reduction or REDUCTION)
+        if epochs is not None or reduction is not None:
+            raise ValueError("either the rungs, or epochs and reduction, not both")
+        return [value] if isinstance(value, int) else value
+
+    @field_validator("rungs")
+    @classmethod
+    def _rising(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value or any(low >= high for low, high in pairwise(value)):
+            raise ValueError(f"epochs that rise from rung to rung were expected, got {list(value)}")
         return value
 
     @field_validator("timeout")
@@ -157,8 +194,17 @@ class StudyConfig(Limits):
         """The objectives, with the default resolved.
 
         Raises:
-            UsageError: Energy is asked for and refused at once.
+            UsageError: Energy is asked for and refused at once, or the sampler needs an objective that is missing.
         """
+        chosen = self._objectives()
+        if self.sampler == "known-cost" and "accuracy" not in chosen:
+            raise UsageError(
+                f"The sampler known-cost needs accuracy among the objectives, which are {', '.join(chosen)}.",
+                "Add accuracy to --objectives, or use --sampler tpe.",
+            )
+        return chosen
+
+    def _objectives(self) -> tuple[Objective, ...]:
         if self.energy == "none" and self.objectives is not None and "energy_mj" in self.objectives:
             raise UsageError(
                 "The objective energy_mj cannot be searched with --energy none.",
@@ -171,6 +217,20 @@ class StudyConfig(Limits):
     def to_dict(self) -> dict[str, Any]:
         """JSON form of everything."""
         return self.model_dump(mode="json")
+
+
+def ladder(epochs: int, reduction: int) -> tuple[int, ...]:
+    """Rungs up to ``epochs``, each lower one with ``reduction`` times fewer epochs, rounded down, and at least 1."""
+    rungs = [epochs]
+    while rungs[-1] >= reduction:
+        rungs.append(rungs[-1] // reduction)
+    return tuple(reversed(rungs))
+
+
+def overridden(document: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a document with others in their place; a ladder given either way replaces one given the other."""
+    replaced = {"epochs", "reduction"} if "rungs" in given else {"rungs"} if "epochs" in given else set()
+    return {**{key: value for key, value in document.items() if key not in replaced}, **given}
 
 
 def read_study_file(path: Path) -> dict[str, Any]:
@@ -221,7 +281,7 @@ def study_config(file: Path | None, options: Mapping[str, Any]) -> StudyConfig:
         if isinstance(space, str) and space.endswith((".yaml", ".yml")) and (file.parent / space).is_file():
             document["space"] = str(file.parent / space)
     try:
-        return validate(StudyConfig, {**document, **given}, source)
+        return validate(StudyConfig, overridden(document, given), source)
     except ConfigError as error:
         from_file = [problem for problem in error.problems if _option(problem) not in given]
         from_options = [_as_option(problem) for problem in error.problems if _option(problem) in given]

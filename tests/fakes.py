@@ -23,13 +23,19 @@ from osanas.arch import Architecture
 from osanas.config import OBJECTIVES, Objective, StudyConfig
 from osanas.engine import api, worker
 from osanas.engine import optuna_study as adapter
+from osanas.engine.checkpoints import Checkpoints
 from osanas.engine.events import Event, SearchStarted
+from osanas.engine.history import history_of
 from osanas.errors import OsanasError, TrainingStopped
 from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys, Trained
+from osanas.models.analytic import NetworkShape
 from osanas.spaces import SearchSpace
 from osanas.store.database import parse_url
-from osanas.store.records import CurvePoint
+from osanas.store.records import CurvePoint, StudyRecord
 from osanas.store.store import Store
+from osanas.strategy.features import Features
+from osanas.strategy.known_cost import KnownCost
+from osanas.strategy.ladder import next_promotion
 
 ROOT = Path(__file__).parent.parent
 
@@ -78,10 +84,11 @@ def start(**stages: int) -> dict[str, Any]:
     return lowest
 
 
-def accuracy_of(architecture: Architecture) -> float:
-    """Between 0.5 and 0.9, as if at random."""
+def accuracy_of(architecture: Architecture, epochs: int = 2) -> float:
+    """After some epochs: it rises towards 0.5 to 0.9, slower or faster, as if at random."""
     digest = hashlib.sha256(architecture.digest.encode()).hexdigest()
-    return 0.5 + 0.4 * int(digest[:6], 16) / 16**6
+    final, slowness = 0.5 + 0.4 * int(digest[:6], 16) / 16**6, 0.1 + int(digest[6:12], 16) / 16**6
+    return final * epochs / (epochs + slowness)
 
 
 def costs_of(architecture: Architecture) -> CandidateCosts:
@@ -97,7 +104,8 @@ class TableEvaluator:
 
     Attributes:
         epoch_s: How long an epoch takes.
-        log: Gets a line ``start|end <digest> <epoch>`` for each training, from all processes.
+        log: Gets a line ``start <digest> <epochs done>`` and one ``end <digest> <epochs>`` for each training, from all
+            processes.
         failure: What to raise after the first epoch.
         energy_source: None means that there is no meter.
         settings: More of its identity.
@@ -126,6 +134,9 @@ class TableEvaluator:
 
     def identity(self) -> dict[str, Any]:
         return {"table": "digest", "energy_source": self.energy_source, **self.settings}
+
+    def shape(self) -> NetworkShape:
+        return NetworkShape(8, 1, 10, 1)
 
     def device(self) -> dict[str, Any]:
         return {"kind": "cpu", "name": "table"}
@@ -164,7 +175,8 @@ class TableEvaluator:
                 if time.monotonic() >= end:
                     break
                 time.sleep(0.005)
-            on_epoch(CurvePoint(epoch, 1.0 / epoch, 1.5 / epoch, accuracy_of(architecture) * epoch / epochs, 0.1))
+            accuracy = accuracy_of(architecture, epoch)
+            on_epoch(CurvePoint(epoch, 1.0 - accuracy, 1.5 - accuracy, accuracy, 0.1))
             if checkpoint is not None:
                 checkpoint.parent.mkdir(parents=True, exist_ok=True)
                 checkpoint.with_suffix(f".{os.getpid()}").write_text(str(epoch))
@@ -172,7 +184,7 @@ class TableEvaluator:
             if failure is not None:
                 raise failure
         self._note("end", architecture, epochs)
-        return Trained(accuracy_of(architecture), 0.1 * epochs)
+        return Trained(accuracy_of(architecture, epochs), 0.1 * epochs)
 
     def _note(self, what: str, architecture: Architecture, epoch: int) -> None:
         if self.log is not None:
@@ -198,7 +210,7 @@ class Job:
     space: dict[str, Any] = field(default_factory=lambda: SMALL)
     storage: str | None = None
     sampler: str = "random"
-    epochs: int = 2
+    rungs: tuple[int, ...] = (2,)
     seed: int = 0
     epoch_s: float = 0.0
     log: str | None = None
@@ -237,7 +249,7 @@ def space_of(document: Mapping[str, Any]) -> SearchSpace:
 
 def config_of(job: Job) -> StudyConfig:
     """The configuration of a job."""
-    options = {"trials": job.trials, "sampler": job.sampler, "epochs": job.epochs, "seed": job.seed, **job.options}
+    options = {"trials": job.trials, "sampler": job.sampler, "rungs": list(job.rungs), "seed": job.seed, **job.options}
     return StudyConfig.model_validate({"space": space_of(job.space).name, "study": "s", **options})
 
 
@@ -255,7 +267,8 @@ def search(job: Job, evaluator: TableEvaluator | None = None, listener: Callable
 
 def main() -> int:
     document = json.loads(sys.argv[1])
-    job = Job(**{**document, "die": None if document["die"] is None else tuple(document["die"])})
+    die = None if document["die"] is None else tuple(document["die"])
+    job = Job(**{**document, "die": die, "rungs": tuple(document["rungs"])})
     worker.POLL_S = 0.05
     if job.max_file_bytes is not None:
         import resource
@@ -288,6 +301,7 @@ DEATHS: dict[str, tuple[Any, str, bool]] = {
     "after claiming": (Store, "claim", False),
     "after reopening": (Store, "reopen", False),
     "after the costs": (Store, "save_costs", False),
+    "before the checkpoints are tidied": (Checkpoints, "tidy", True),
     "after an epoch": (Store, "save_epoch", False),
     "before the result": (Store, "finish", True),
     "after the result": (Store, "finish", False),
@@ -333,18 +347,24 @@ def check_study(url: str, total: int, *, log: Path | None = None) -> None:
     store = Store.open(url)
     record = store.study("s")
     evaluations = store.evaluations(record.id)
-    complete = [evaluation for evaluation in evaluations if evaluation.status == "complete"]
-    assert len(complete) == total
+    rungs = record.identity["rungs"]
+    complete = [evaluation for evaluation in evaluations if evaluation.is_complete]
+    assert sum(evaluation.epochs == rungs[0] for evaluation in complete) == total
     assert all(evaluation.status != "running" for evaluation in evaluations)
-    assert len({evaluation.digest for evaluation in evaluations}) == len(evaluations)
+    assert len({(evaluation.digest, evaluation.epochs) for evaluation in evaluations}) == len(evaluations)
+    trained = {(evaluation.digest, evaluation.epochs): evaluation for evaluation in complete}
     candidates = store.candidates(record.id)
     assert len({candidate.trial for candidate in candidates}) == len(candidates)
     for candidate in candidates:
         assert candidate.status != "waiting"
         if candidate.accuracy is not None:
-            assert candidate.accuracy == accuracy_of(candidate.architecture)
-    for evaluation in complete:
-        assert [point.epoch for point in store.curve(evaluation.id)] == list(range(1, evaluation.epochs + 1))
+            assert candidate.accuracy == accuracy_of(candidate.architecture, candidate.epochs)
+    for evaluation in complete:  # each goes on where the rung below ended
+        place = rungs.index(evaluation.epochs)
+        begun = 0 if place == 0 else trained[evaluation.digest, rungs[place - 1]].epochs
+        done = [point.epoch for point in store.curve(evaluation.id)]
+        assert done in (list(range(begun + 1, evaluation.epochs + 1)), list(range(1, evaluation.epochs + 1)))
+    check_promotions(store, record)
     store.close()
 
     objectives = cast("Sequence[Objective]", record.identity["objectives"])
@@ -366,15 +386,39 @@ def check_study(url: str, total: int, *, log: Path | None = None) -> None:
         accuracy = 0.0 if infeasible else candidate.accuracy  # of a duplicate: told before limits were relaxed
         figures = {"accuracy": accuracy, **candidate.costs}
         assert trial.values == [figures[name] for name in objectives]
+        assert trial.user_attrs.get("promoted_from") == candidate.promoted_from
+        assert trial.user_attrs["epochs"] == candidate.epochs
     assert not known
     if log is not None:
-        check_log(log, [evaluation.digest for evaluation in complete])
+        check_log(log, [(evaluation.digest, evaluation.epochs) for evaluation in complete])
 
 
-def check_log(log: Path, complete: Sequence[str]) -> None:
-    """Asserts that each network was trained to its end once, and nothing else was."""
-    ends = Counter(line.split()[1] for line in log.read_text().splitlines() if line.startswith("end"))
-    assert ends == Counter(complete)
+def check_promotions(store: Store, record: StudyRecord) -> None:
+    """Asserts that promotions name where they come from, have its costs, and that none is due any more."""
+    by_number = {candidate.trial: candidate for candidate in store.candidates(record.id)}
+    for candidate in by_number.values():
+        assert (candidate.promoted_from is None) == (candidate.epochs == record.identity["rungs"][0])
+        if candidate.promoted_from is not None:
+            lower = by_number[candidate.promoted_from]
+            assert (lower.digest, lower.status) == (candidate.digest, "complete")
+            assert lower.epochs < candidate.epochs
+            assert (lower.costs, lower.measurement_key) == (candidate.costs, candidate.measurement_key)
+    history = history_of(
+        store.evaluations(record.id),
+        rungs=tuple(record.identity["rungs"]),
+        objectives=tuple(record.identity["objectives"]),
+        limits=record.limits,
+        key=record.search_key or "",
+    )
+    evaluator = TableEvaluator()
+    features = Features(SearchSpace.from_dict(record.identity["space"]), evaluator.shape(), evaluator.canonical)
+    assert next_promotion(history, KnownCost(features), has_rival=False) is None
+
+
+def check_log(log: Path, complete: Sequence[tuple[str, int]]) -> None:
+    """Asserts that each network was trained to the end of each of its rungs once, and nothing else was."""
+    lines = [line.split() for line in log.read_text().splitlines()]
+    assert Counter((digest, int(epochs)) for what, digest, epochs in lines if what == "end") == Counter(complete)
 
 
 def directions(objectives: Sequence[Objective]) -> list[str]:

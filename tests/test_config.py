@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from osanas.config import OBJECTIVES, Limits, StudyConfig, difference, read_study_file, study_config
+from osanas.config import OBJECTIVES, Limits, StudyConfig, difference, ladder, read_study_file, study_config
 from osanas.errors import ConfigError, UsageError
 
 COSTS = ("latency_ms", "energy_mj", "parameters", "multiply_adds")
@@ -110,15 +111,69 @@ def test_limits_are_finite_and_above_zero(name: str, value: Any) -> None:
 
 def test_defaults() -> None:
     config = study_config(None, {})
-    assert (config.name, config.trials, config.sampler, config.epochs, config.data) == (
+    assert (config.name, config.trials, config.sampler, config.rungs, config.data) == (
         "vovnet-digits",
         200,
-        "tpe",
-        5,
+        "known-cost",
+        (1, 3, 9),
         "digits",
     )
     assert config.chosen_objectives() == ("accuracy", "latency_ms", "energy_mj")
     assert config.limits == Limits()
+
+
+@pytest.mark.parametrize(
+    ("options", "rungs"),
+    [
+        ({"epochs": 9}, (1, 3, 9)),
+        ({"epochs": 9, "reduction": 2}, (1, 2, 4, 9)),
+        ({"reduction": 9}, (1, 9)),
+        ({"epochs": 30}, (1, 3, 10, 30)),
+        ({"epochs": 8}, (2, 8)),
+        ({"epochs": 2}, (2,)),
+        ({"epochs": 1}, (1,)),
+        ({"rungs": [2, 5, 6]}, (2, 5, 6)),
+        ({"rungs": ["1", "4"]}, (1, 4)),
+        ({"rungs": 9}, (9,)),
+    ],
+)
+def test_the_ladder(options: dict[str, Any], rungs: tuple[int, ...]) -> None:
+    config = study_config(None, options)
+    assert config.rungs == rungs
+    assert StudyConfig.model_validate(config.to_dict()).rungs == rungs
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "message"),
+    [
+        ({"rungs": [1, 3, 3]}, "--rungs", "epochs that rise from rung to rung were expected, got [1, 3, 3]"),
+        ({"rungs": [3, 1]}, "--rungs", "epochs that rise from rung to rung were expected, got [3, 1]"),
+        ({"rungs": []}, "--rungs", "epochs that rise from rung to rung were expected, got []"),
+        ({"rungs": [0, 3]}, "--rungs[0]", "input should be greater than 0, got 0"),
+        ({"reduction": 1}, "--reduction", "input should be greater than or equal to 2, got 1"),
+        ({"rungs": [1, 3], "epochs": 3}, "--rungs", "either the rungs, or epochs and reduction, not both"),
+        ({"rungs": [1, 3], "reduction": 3}, "--rungs", "either the rungs, or epochs and reduction, not both"),
+    ],
+)
+def test_ladders_that_are_none(options: dict[str, Any], key: str, message: str) -> None:
+    assert problems(**options) == {key: message}
+
+
+@given(st.integers(1, 500), st.integers(2, 12))
+def test_a_ladder_rises_to_its_epochs_by_at_least_the_reduction(epochs: int, reduction: int) -> None:
+    rungs = ladder(epochs, reduction)
+    assert rungs[-1] == epochs
+    assert 1 <= rungs[0] < reduction
+    assert all(low * reduction <= high for low, high in pairwise(rungs))
+
+
+def test_the_default_sampler_needs_an_accuracy() -> None:
+    with pytest.raises(
+        UsageError, match="known-cost needs accuracy among the objectives, which are latency_ms"
+    ) as found:
+        StudyConfig(objectives=("latency_ms",)).chosen_objectives()
+    assert found.value.fix == "Add accuracy to --objectives, or use --sampler tpe."
+    assert StudyConfig(objectives=("latency_ms",), sampler="tpe").chosen_objectives() == ("latency_ms",)
 
 
 def test_every_problem_is_reported_as_an_option() -> None:
@@ -148,7 +203,9 @@ def test_every_problem_is_reported_as_an_option() -> None:
     }
     assert found["--trials"] == "input should be greater than 0, got 0"
     assert found["--timeout"] == "a finite number of seconds, got inf"
-    assert found["--sampler"] == "one of tpe, nsga2, gp, random was expected, got 'tpa'. Did you mean 'tpe'?"
+    assert found["--sampler"] == (
+        "one of known-cost, tpe, nsga2, gp, random was expected, got 'tpa'. Did you mean 'tpe'?"
+    )
     assert found["--objectives[0]"].endswith("got 'latency'. Did you mean 'latency_ms'?")
     assert found["--trails"] == "unknown key. Did you mean 'trials'?"
 
@@ -304,6 +361,23 @@ def test_files_that_are_no_mapping(file: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)) as caught:
         study_config(file, {"trials": 1})
     assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "rungs"),
+    [
+        ("rungs: [2, 6]", {}, (2, 6)),
+        ("rungs: [2, 6]", {"epochs": 9}, (1, 3, 9)),
+        ("rungs: [2, 6]", {"epochs": 8, "reduction": 2}, (1, 2, 4, 8)),
+        ("epochs: 30\nreduction: 5", {"rungs": [1, 2]}, (1, 2)),
+        ("epochs: 30\nreduction: 5", {"epochs": 10}, (2, 10)),
+    ],
+)
+def test_a_ladder_given_later_replaces_that_of_the_file(
+    file: Path, text: str, options: dict[str, Any], rungs: tuple[int, ...]
+) -> None:
+    file.write_text(text)
+    assert study_config(file, options).rungs == rungs
 
 
 def test_files_that_cannot_be_read(file: Path) -> None:

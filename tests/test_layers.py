@@ -21,6 +21,7 @@ PACKAGE = ROOT / "osanas"
 ROWS = (
     "cli",
     "engine",
+    "strategy",
     "evaluation",
     "training",
     "tasks",
@@ -42,8 +43,13 @@ ROWS = (
 ROW_OF_PRIVATE = {"_space_file": "spaces"}
 """Private modules beside the public one that they belong to."""
 
-MUST_NOT_SEE = {"measure": {"models", "arch", "spaces"}, "costs": {"arch", "spaces"}}
-"""Rows below that a row must not import all the same: networks and peers pass through the same code."""
+MUST_NOT_SEE = {
+    "strategy": {"evaluation", "training", "tasks", "measure", "costs", "store", "recipe", "shipped", "validation"},
+    "measure": {"models", "arch", "spaces"},
+    "costs": {"arch", "spaces"},
+}
+"""Rows below that a row must not import all the same: the strategy is plain data and decisions, networks and peers
+pass through the same code."""
 
 HOMES = {
     "optuna": ("osanas.engine",),
@@ -57,7 +63,11 @@ HOMES = {
 }
 """The only places that may import a library."""
 
-TORCH_FREE = ("arch", "spaces", "_space_file", "config", "recipe", "pareto", "shipped", "validation", "errors")
+TORCH_FREE = (
+    *("arch", "spaces", "_space_file", "config", "recipe", "pareto", "shipped", "validation", "errors"),
+    "models.analytic",
+    *(f"strategy.{path.stem}" for path in sorted((PACKAGE / "strategy").glob("[a-z]*.py"))),
+)
 
 DISTRIBUTIONS = {"pynvml": "nvidia-ml-py", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 """Where the name to install is another than the one to import."""
@@ -139,6 +149,15 @@ def test_a_row_imports_only_from_rows_below(row: str) -> None:
             own = _own(imported)
             if own is not None and own != "osanas":
                 assert _modules()[own].row in below, f"{module.name} imports {imported}"
+
+
+def test_of_the_models_the_strategy_sees_the_closed_form_alone() -> None:
+    for module in _modules().values():
+        if module.row == "strategy":
+            models = {
+                own for name in _imports(_tree(module.path)) if (own := _own(name) or "").startswith("osanas.models")
+            }
+            assert models <= {"osanas.models.analytic"}, module.name
 
 
 def test_only_the_cli_sees_the_public_names() -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from osanas.cli import doctor, profile, search, spaces, studies
+from osanas.cli import doctor, plan, profile, search, spaces, studies
 from osanas.errors import OsanasError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("search")(search.search)
+app.command("plan")(plan.plan)
 app.command("studies")(studies.studies)
 app.command("show")(studies.show)
 app.command("pareto")(studies.pareto)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -24,6 +24,7 @@ from osanas.engine.events import (
     SearchStarted,
     Waiting,
 )
+from osanas.store.records import Candidate
 
 Ask = Callable[[str], bool]
 """Puts a question to the user: yes or no."""
@@ -89,6 +90,7 @@ class _Lines:
     is_brief: bool = False
     left: str = ""
     _clock: _Clock = field(default_factory=_Clock)
+    _rungs: int = 1
     _duplicates: int = 0
     _waiting: str = ""
 
@@ -101,6 +103,7 @@ class _Lines:
         match event:
             case SearchStarted():
                 self._clock.start(event.trained)
+                self._rungs = len(event.rungs)
                 return _opening(event)
             case CandidateStarted(trial=trial, continued=True):
                 return f"trial {trial} goes on where another process left it"
@@ -118,6 +121,13 @@ class _Lines:
             case _:
                 return ""
 
+    def _rung(self, candidate: Candidate) -> str:
+        """Where on the ladder it is; nothing where there is none."""
+        if self._rungs == 1:
+            return ""
+        start = "" if candidate.promoted_from is None else f", promoted from {candidate.promoted_from}"
+        return f"  {counted(candidate.epochs, 'epoch')}{start}"
+
     def _done(self, event: CandidateDone) -> str:
         candidate = event.candidate
         if candidate.status == "duplicate":
@@ -125,7 +135,7 @@ class _Lines:
             return ""
         repeated, self._duplicates = self._duplicates, 0
         after = f"  (after {counted(repeated, 'duplicate')})" if repeated else ""
-        head = f"{event.trained}/{event.target}  trial {candidate.trial}"
+        head = f"{event.trained}/{event.target}  trial {candidate.trial}{self._rung(candidate)}"
         if candidate.status != "complete":
             return f"{head}  {candidate.status}: {candidate.reason}{after}"
         self.left = self._clock.left(event.trained, event.target)
@@ -146,9 +156,15 @@ def _opening(event: SearchStarted) -> str:
     return (
         f"study {event.study} in {event.storage}\n"
         f"space {event.space} ({members(event.space_size)}), sampler {event.sampler}, "
-        f"{counted(event.epochs, 'epoch')} a candidate, {counted(event.target, 'candidate')}{resumed}\n"
+        f"{_ladder(event.rungs)}, {counted(event.target, 'candidate')}{resumed}\n"
         f"objectives {', '.join(event.objectives)} on {device}{source}"
     )
+
+
+def _ladder(rungs: Sequence[int]) -> str:
+    if len(rungs) == 1:
+        return f"{counted(rungs[0], 'epoch')} a candidate"
+    return f"{', '.join(map(str, rungs[:-1]))} or {counted(rungs[-1], 'epoch')} a candidate"
 
 
 def _again(event: Remeasuring) -> str:
@@ -176,7 +192,8 @@ class _Live:
                 self._count = f"{event.trained}/{event.target}"
                 self._show("", event.trained, event.target)
             case CandidateStarted():
-                self._show(f"trial {event.trial}: measuring")
+                doing = "measuring" if event.promoted_from is None else f"promoted from {event.promoted_from}"
+                self._show(f"trial {event.trial}: {doing}")
             case EpochDone():
                 accuracy = fraction(event.val_accuracy)
                 self._show(f"trial {event.trial}: epoch {event.epoch}/{event.epochs}, accuracy {accuracy}")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +26,7 @@ from osanas.cli.options import (
 
 if TYPE_CHECKING:
     from osanas.config import StudyConfig
+    from osanas.engine.events import Event
 
 SEARCH = "What is searched"
 DATA = "Data and training"
@@ -39,13 +43,18 @@ def search(
         int | None,
         typer.Option(
             metavar="N",
-            help="Distinct trained candidates the study should reach. Default: 200.",
+            help="Distinct candidates the study should train, at least to the first rung. Default: 200.",
             rich_help_panel=SEARCH,
         ),
     ] = None,
     sampler: Annotated[
         str | None,
-        typer.Option(metavar="tpe|nsga2|gp|random", help="Optuna's sampler. Default: tpe.", rich_help_panel=SEARCH),
+        typer.Option(
+            metavar="known-cost|tpe|nsga2|gp|random",
+            help="Who proposes candidates: osanas' own sampler, which knows what a network costs before it is trained, "
+            "or one of Optuna's. Default: known-cost.",
+            rich_help_panel=SEARCH,
+        ),
     ] = None,
     objectives: Annotated[
         str | None,
@@ -98,7 +107,24 @@ def search(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Epochs of training a candidate. Default: 5.", rich_help_panel=DATA),
+        typer.Option(metavar="N", help="Epochs of a full training. Default: 9.", rich_help_panel=DATA),
+    ] = None,
+    reduction: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Candidates begin with so many times fewer epochs, again and again down to 1, and the promising ones "
+            "are trained on. Default: 3.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    rungs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="E,E,...",
+            help="In place of both: rising numbers of epochs, such as 1,3,9. A single one trains all in full.",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     train_batch_size: Annotated[
         int | None, typer.Option(metavar="N", help="Training batch. Default: 32.", rich_help_panel=DATA)
@@ -136,7 +162,7 @@ def search(
         typer.Option(
             "--dry-run",
             metavar="",
-            help="Say what would run and what one candidate costs; store nothing.",
+            help="Print what 'osanas plan' prints; store nothing.",
             rich_help_panel=STUDY,
         ),
     ] = False,
@@ -151,7 +177,7 @@ def search(
         "space": space,
         "trials": trials,
         "sampler": sampler,
-        "objectives": None if objectives is None else [name.strip() for name in objectives.split(",")],
+        "objectives": _parts(objectives),
         "seed": seed,
         "max_latency_ms": max_latency_ms,
         "max_energy_mj": max_energy_mj,
@@ -162,6 +188,8 @@ def search(
         "resolution": resolution,
         "train_samples": train_samples,
         "epochs": epochs,
+        "reduction": reduction,
+        "rungs": _parts(rungs),
         "train_batch_size": train_batch_size,
         "device": device,
         "energy": energy,
@@ -178,6 +206,10 @@ def search(
         _run(config, storage, remeasure=remeasure, as_json=json)
 
 
+def _parts(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",")]
+
+
 def _config(study: str | None, options: dict[str, Any]) -> StudyConfig:
     from osanas.config import find_study_file, study_config
 
@@ -191,28 +223,50 @@ def _run(config: StudyConfig, storage: str | None, *, remeasure: bool | None, as
     from osanas.cli.studies import print_pareto
     from osanas.engine.api import run_search
 
-    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with progress() as (listener, ask):
-            view = run_search(config, storage=storage, listener=listener, remeasure=remeasure, ask=ask)
+        with _interrupts() as interrupted, progress() as (listener, ask):
+
+            def heard(event: Event) -> None:
+                # Python ignores an interrupt that comes while a destructor runs, of one of Lightning's objects say
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
+                listener(event)
+
+            view = run_search(config, storage=storage, listener=heard, remeasure=remeasure, ask=ask)
     except KeyboardInterrupt:
         typer.echo("Interrupted. Run the same command again to go on from here.", err=True)
         raise typer.Exit(130) from None
-    finally:
-        signal.signal(signal.SIGTERM, previous)
     print_pareto(view, as_json=as_json)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Makes SIGTERM what Ctrl-C is, and gives an event that is set once either came."""
+    interrupted = threading.Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell sets it for what it puts in the background
+        numbers.append(signal.SIGINT)
+    previous = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield interrupted
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _dry_run(config: StudyConfig, storage: str | None, *, as_json: bool) -> None:
-    from osanas.cli.reports import print_dry_run
-    from osanas.engine.dry_run import dry_run
+    from osanas.cli.progress import progress
+    from osanas.cli.reports import print_plan
+    from osanas.engine.plan import plan
 
-    document = dry_run(config, storage)
+    with progress() as (listener, _):
+        document = plan(config, storage, listener=listener)
     if as_json:
         print_json(document)
     else:
-        print_dry_run(document)
+        print_plan(document)

@@ -34,16 +34,22 @@ def show(
     json: Json = False,
 ) -> None:
     """List every trial of a study, or show one with its learning curve and architecture."""
+    from osanas.cli.reports import print_signals
     from osanas.cli.tables import print_trial, print_trials
+    from osanas.engine.study_signals import study_signals
 
     view = open_view(study, storage)
     if trial is not None:
         document = view.trial_document(trial)
         print_json(document) if json else print_trial(document)
-    elif json:
-        print_json(view.show_document())
-    else:
-        print_trials(view)
+        return
+    signals = study_signals(view.record, view.evaluations())
+    if json:
+        print_json(view.show_document() | {"signals": signals})
+        return
+    print_trials(view)
+    if signals is not None:
+        print_signals(signals)
 
 
 def pareto(

@@ -88,6 +88,7 @@ def print_front(view: StudyView, *, all_rungs: bool = False) -> None:
     if found.overtaken:
         remarks.append(f"{counted(found.overtaken, 'candidate')} left the front by the full figures")
     print_text("; ".join(remarks))
+    _print_savings(view)
     _print_other_key(found.other_key)
     _print_drifted(view.drifted(found.candidates))
 
@@ -100,16 +101,41 @@ def print_trials(view: StudyView) -> None:
             Column(("trial",)),
             Column(("status",), numeric=False),
             Column(("epochs",)),
+            Column(("promoted", "from")),
             *_figure_columns(view)[:4],
         ),
         [
-            [str(c.trial), c.status, str(c.epochs), *_figures(c)[:4], c.reason or str(c.architecture)]
+            [
+                str(c.trial),
+                c.status,
+                str(c.epochs),
+                DASH if c.promoted_from is None else str(c.promoted_from),
+                *_figures(c)[:4],
+                c.reason or str(c.architecture),
+            ]
             for c in candidates
         ],
         "architecture, or why it has no accuracy",
     ).print()
+    _print_savings(view)
     _print_other_key(view.front().other_key)
     _print_drifted(view.drifted(candidates))
+
+
+def _print_savings(view: StudyView) -> None:
+    saved = view.savings()
+    ladder = ", ".join(map(str, view.rungs))
+    fewer = f", {saved.epochs_saved:,} fewer than all candidates in full (rungs {ladder})"
+    spared = (
+        (saved.duplicates, counted(saved.duplicates, "duplicate")),
+        (saved.infeasible, f"{saved.infeasible:,} over a limit"),
+        (saved.failed_at_build, f"{saved.failed_at_build:,} that could not be built"),
+    )
+    untrained = ", ".join(words for count, words in spared if count)
+    print_text(
+        f"trained {counted(saved.epochs_trained, 'epoch')}{fewer if len(view.rungs) > 1 else ''}"
+        f"{f'; not trained: {untrained}' if untrained else ''}"
+    )
 
 
 def _print_other_key(count: int) -> None:
@@ -156,7 +182,9 @@ def print_trial(document: dict[str, Any]) -> None:
     from osanas.arch import Architecture
 
     source = document["energy_source"]
-    rows = [(key, str(document[key])) for key in ("study", "trial", "status", "reason", "digest", "epochs")]
+    rows = [
+        (key, str(document[key])) for key in ("study", "trial", "status", "reason", "digest", "epochs", "promoted_from")
+    ]
     rows += [
         ("accuracy", fraction(document["accuracy"])),
         ("latency_ms", number(document["latency_ms"], 4)),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from osanas.config import Objective, SamplerName, StudyConfig, difference
+from osanas.config import Objective, SamplerName, StudyConfig, difference, overridden
 from osanas.engine import optuna_study as adapter
 from osanas.engine.events import CandidateDone, Event, Listener, Note
 from osanas.engine.remeasure import Ask
@@ -33,6 +33,7 @@ def search(
     sampler: SamplerName | None = None,
     objectives: Sequence[Objective] | None = None,
     epochs: int | None = None,
+    rungs: Sequence[int] | None = None,
     seed: int | None = None,
     remeasure: bool | None = None,
     on_candidate: Callable[[Candidate], None] | None = None,
@@ -43,6 +44,9 @@ def search(
         space: A space by name, file, document or object.
         trials: Distinct trained candidates that the study should reach.
         config: All other options; the arguments given here go before it.
+        sampler: ``known-cost`` or one of Optuna's: ``tpe``, ``nsga2``, ``gp``, ``random``.
+        epochs: The highest rung of the ladder, in place of ``rungs``; each lower one has a third of it.
+        rungs: Rising numbers of epochs: every candidate is trained to the first, the promising ones to the next.
         evaluator: Instead of training and measuring networks, anything that answers for an architecture.
         storage: A database URL; None is an SQLite file in ``studies/<study>/``.
         remeasure: Whether the front of candidates measured under another key (another driver, say) is measured again.
@@ -64,11 +68,12 @@ def search(
         "sampler": sampler,
         "objectives": None if objectives is None else list(objectives),
         "epochs": epochs,
+        "rungs": None if rungs is None else list(rungs),
         "seed": seed,
         "space": None if loaded is None else loaded.name,
     }
     base = (config or StudyConfig()).to_dict()
-    options = {**base, **{key: value for key, value in given.items() if value is not None}}
+    options = overridden(base, {key: value for key, value in given.items() if value is not None})
     complete = validate(StudyConfig, options, "The arguments of search()")
 
     def listener(event: Event) -> None:
@@ -130,14 +135,17 @@ def run_search(
 def study_identity(
     config: StudyConfig, space: SearchSpace, evaluator: Evaluator, objectives: Sequence[Objective]
 ) -> dict[str, Any]:
-    """What may not change when a study resumes, as JSON. Sampler, limits, trials and timeout may."""
+    """What may not change when a study resumes, as JSON, but that rungs may be added at the end.
+
+    Sampler, limits, trials and timeout may change.
+    """
     found = evaluator.identity()
     if "energy_mj" in objectives and found["energy_source"] is None:
         raise UsageError(
             "Energy is an objective, but there is no meter and no estimate.",
             "Choose another --energy, or leave energy_mj out of --objectives.",
         )
-    return {"space": space.to_dict(), "objectives": list(objectives), "epochs": config.epochs, **found}
+    return {"space": space.to_dict(), "objectives": list(objectives), "rungs": list(config.rungs), **found}
 
 
 def _load_space(space: str | Path | Mapping[str, Any] | SearchSpace | None) -> SearchSpace | None:

@@ -17,6 +17,7 @@ class SearchStarted:
     """A search begins or continues.
 
     Attributes:
+        rungs: Epochs of training at each rung of the ladder.
         trained: Distinct candidates already trained, towards ``target``.
         space_size: Number of genotypes in the space.
     """
@@ -30,7 +31,7 @@ class SearchStarted:
     sampler: str
     space: str
     space_size: int
-    epochs: int
+    rungs: tuple[int, ...]
     trained: int
     target: int
     limits: Limits
@@ -38,16 +39,24 @@ class SearchStarted:
 
 @dataclass(frozen=True)
 class CandidateStarted:
-    """A candidate is about to be measured and trained; ``continued`` if another process began it."""
+    """A candidate is about to be measured and trained.
+
+    Attributes:
+        epochs: The rung to which it is trained.
+        promoted_from: The trial whose training it goes on with.
+        continued: Whether another process began it.
+    """
 
     trial: int
     architecture: Architecture
+    epochs: int
+    promoted_from: int | None
     continued: bool
 
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch of the current candidate is over. ``val_accuracy`` is a fraction."""
+    """An epoch of the current candidate is over, of ``epochs`` to its rung. ``val_accuracy`` is a fraction."""
 
     trial: int
     epoch: int

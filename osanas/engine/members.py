@@ -1,4 +1,4 @@
-"""Members of a space that no sampler proposes: starting points, random unseen ones, and how many there are."""
+"""Members of a space that no sampler proposes: random unseen ones, and how many there are."""
 
 from __future__ import annotations
 
@@ -33,11 +33,6 @@ class Members:
         if self.space.size > COUNTABLE_AT_ONCE:
             return None
         return len({self.canonical(member).digest for member in self.space.enumerate()})
-
-    def start(self, seen: Set[str]) -> Architecture | None:
-        """The first starting point whose digest is not among ``seen``."""
-        starts = (self.canonical(architecture) for _, architecture in self.space.start_from)
-        return next((architecture for architecture in starts if architecture.digest not in seen), None)
 
     def unseen(self, seen: Set[str], seed: int) -> Architecture | None:
         """A random member whose digest is not among ``seen``, or None if there is none left."""

@@ -19,7 +19,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from osanas.arch import Architecture
-from osanas.config import OBJECTIVES, Objective, SamplerName
+from osanas.config import OBJECTIVES, Objective, OptunaSampler
 from osanas.errors import EnvironmentFailure, StudyError, UsageError
 from osanas.spaces import SearchSpace
 from osanas.store.database import (
@@ -33,6 +33,9 @@ from osanas.store.database import (
 from osanas.store.store import Store
 
 ARCHITECTURE_ATTR = "digest"
+EPOCHS_ATTR = "epochs"
+PROMOTED_ATTR = "promoted_from"
+"""On promotions alone: the trial whose training they go on with."""
 OWNER_ATTR = "made_by"
 _NO_NEWS = ("The constraint value is ignored", "Fixed parameter")
 """Warnings of several workers that tell one result, and of an enqueued trial that is then refused with a reason."""
@@ -81,7 +84,7 @@ def _storage_errors(store: Store) -> Iterator[None]:
         raise database_failure(store.url, error.__cause__ or error) from error
 
 
-def make_sampler(name: SamplerName, seed: int) -> BaseSampler:
+def make_sampler(name: OptunaSampler, seed: int) -> BaseSampler:
     """One of Optuna's samplers. Constraints reach them through ``Trial.set_constraint``."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -144,18 +147,28 @@ def add_running(
     space: SearchSpace,
     architecture: Architecture,
     canonical: Callable[[Architecture], Architecture],
+    *,
+    epochs: int,
+    promoted_from: int | None = None,
 ) -> Trial:
-    """A new RUNNING trial of a given architecture, so that no other worker can pop it as it could a WAITING one."""
+    """A new RUNNING trial of a given architecture, so that no other worker can pop it as it could a WAITING one.
+
+    Args:
+        canonical: The evaluator's.
+        epochs: To which it is trained.
+        promoted_from: The trial whose training it goes on with.
+    """
     digest = architecture.digest
+    promotion = {} if promoted_from is None else {PROMOTED_ATTR: promoted_from}
     study.add_trial(
         create_trial(
             state=TrialState.RUNNING,
             params=space.encode(architecture, canonical),
             distributions=distributions(space),
-            user_attrs={ARCHITECTURE_ATTR: digest},
+            user_attrs={ARCHITECTURE_ATTR: digest, EPOCHS_ATTR: epochs, **promotion},
         )
     )
-    found = find_running(study, digest)
+    found = find_running(study, digest, epochs)
     if found is None:
         raise EnvironmentFailure(
             f"The trial just added for {digest} is not in the database.", "Run the same command again."
@@ -168,12 +181,17 @@ def running(study: optuna.study.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
-def find_running(study: optuna.study.Study, digest: str) -> Trial | None:
-    """The newest unfinished trial that was added for a network."""
+def find_running(study: optuna.study.Study, digest: str, epochs: int) -> Trial | None:
+    """The newest unfinished trial that was added for a network at a rung."""
     for frozen in reversed(running(study)):
-        if frozen.user_attrs.get(ARCHITECTURE_ATTR) == digest:
+        if added_for(frozen) == (digest, epochs):
             return adopt_trial(study, frozen)
     return None
+
+
+def added_for(frozen: FrozenTrial) -> tuple[str | None, int | None]:
+    """Digest and epochs of the evaluation that a trial was added for; None of one that a sampler proposed."""
+    return frozen.user_attrs.get(ARCHITECTURE_ATTR), frozen.user_attrs.get(EPOCHS_ATTR)
 
 
 def by_number(study: optuna.study.Study, number: int) -> FrozenTrial:

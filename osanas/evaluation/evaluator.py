@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from osanas.arch import Architecture
+from osanas.models.analytic import NetworkShape
 from osanas.store.records import CurvePoint
 from osanas.store.store import Store
 
@@ -75,6 +76,10 @@ class Evaluator(Protocol):
         """What makes its figures comparable, as JSON: part of the study's identity. ``energy_source`` is a key."""
         ...
 
+    def shape(self) -> NetworkShape:
+        """What it builds networks for: it decides what they cost."""
+        ...
+
     def device(self) -> dict[str, Any]:
         """The device it measures on, as JSON."""
         ...
@@ -114,10 +119,11 @@ class Evaluator(Protocol):
         on_epoch: Callable[[CurvePoint], None],
         should_stop: Callable[[], bool],
     ) -> Trained:
-        """Trains to ``epochs``, from the checkpoint if that file exists.
+        """Trains to ``epochs`` in all, from the checkpoint if that file exists.
 
         Args:
-            checkpoint: Where to keep the state after each epoch.
+            checkpoint: Where to keep the state after each epoch. It stays when training is done, since the candidate
+                may be trained on.
             on_epoch: Called after each epoch, before its checkpoint is written: a crash repeats one, it loses none.
             should_stop: Asked often; when true, ``train`` raises ``TrainingStopped``.
         """

@@ -22,7 +22,7 @@ from osanas.measure.measurement import Measurement, key_digest, measure
 from osanas.measure.meter import EnergyMeter, Unavailable
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.runtimes import check_runtime, resolve_runtime
-from osanas.models.analytic import check_resolution, stem_reduction_for
+from osanas.models.analytic import NetworkShape, check_resolution, stem_reduction_for
 from osanas.models.build import build
 from osanas.models.classifier import Classifier
 from osanas.recipe import Recipe
@@ -72,6 +72,10 @@ class NetworkEvaluator:
             "energy_source": None if self.meter is None else self.meter.source,
             "stem_reduction": self.stem_reduction,
         }
+
+    def shape(self) -> NetworkShape:
+        """Image size, channels, classes and stem reduction."""
+        return NetworkShape(self.data.resolution, self.data.in_channels, self.data.num_classes, self.stem_reduction)
 
     def device(self) -> dict[str, Any]:
         """The device, as JSON."""

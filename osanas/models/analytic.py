@@ -34,6 +34,21 @@ class GenotypeCosts:
     """Input, output and weight elements of each of these layers, summed."""
 
 
+@dataclass(frozen=True)
+class NetworkShape:
+    """What a network is built for: it decides what an architecture costs.
+
+    Attributes:
+        resolution: Height and width of the image in pixels.
+        stem_reduction: By how much the stem reduces it: 1, 2 or 4.
+    """
+
+    resolution: int
+    in_channels: int
+    num_classes: int
+    stem_reduction: int
+
+
 def stem_reduction_for(resolution: int) -> StemReduction:
     """The stem reduction that suits an image size: 1 up to 16 pixels, 2 up to 64, 4 above."""
     if resolution <= 16:

@@ -59,7 +59,8 @@ class Candidate:
         latency_ms: Median milliseconds of one inference at the study's batch size.
         energy_mj: Gross millijoules per image, from ``energy_source``.
         reason: Why it has no accuracy, or what it repeats.
-        training_seconds: Wall time of its training.
+        training_seconds: Wall time of its training, that of lower rungs included.
+        promoted_from: The trial whose training it goes on with, if it is not the first of its network.
         measurement_key: Digest of the key that latency and energy were measured under.
     """
 
@@ -118,6 +119,13 @@ class EvaluationRecord:
     """``latency_ms``, ``energy_mj``, ``parameters``, ``multiply_adds``."""
     architecture: Architecture
     measurement_key: str | None = None
+    train_loss: float | None = None
+    """Of the last epoch, where it is told."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was trained to its end."""
+        return self.status == "complete"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, cast
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from osanas.arch import Architecture
 from osanas.config import StudyConfig
 from osanas.errors import EnvironmentFailure
 from osanas.store.records import Candidate, EvaluationRecord, Lease, Status, StudyRecord
-from osanas.store.tables import CandidateRow, EvaluationRow, LeaseRow, StudyRow
+from osanas.store.tables import CandidateRow, DuplicateRow, EpochRow, EvaluationRow, LeaseRow, StudyRow
 
 
 def lock_study(session: Session, study_id: int) -> None:
@@ -59,17 +60,8 @@ def study_record(row: StudyRow) -> StudyRecord:
     )
 
 
-def _costs(row: EvaluationRow, candidate: CandidateRow) -> dict[str, float | None]:
-    return {
-        "latency_ms": row.latency_ms,
-        "energy_mj": row.energy_mj,
-        "parameters": candidate.parameters,
-        "multiply_adds": candidate.multiply_adds,
-    }
-
-
 def evaluation_record(row: EvaluationRow, candidate: CandidateRow) -> EvaluationRecord:
-    """A row and its candidate as a plain record."""
+    """A row and its candidate as a plain record, without its training loss."""
     return EvaluationRecord(
         id=row.id,
         digest=candidate.digest,
@@ -79,13 +71,65 @@ def evaluation_record(row: EvaluationRow, candidate: CandidateRow) -> Evaluation
         reason_kind=row.reason_kind,
         reason=row.reason,
         accuracy=row.accuracy,
-        costs=_costs(row, candidate),
+        costs={
+            "latency_ms": row.latency_ms,
+            "energy_mj": row.energy_mj,
+            "parameters": candidate.parameters,
+            "multiply_adds": candidate.multiply_adds,
+        },
         architecture=Architecture.from_dict(candidate.architecture),
         measurement_key=row.measurement_key,
     )
 
 
-def candidate_record(row: EvaluationRow, candidate: CandidateRow, trial: int) -> Candidate:
+def evaluations_of(study_id: int) -> sa.Select[Any]:
+    """All evaluations of a study in the order of their claims, for ``evaluation_of``.
+
+    Columns, since SQLAlchemy takes several times as long to make objects of rows.
+    """
+    last = sa.and_(EpochRow.evaluation_id == EvaluationRow.id, EpochRow.epoch == EvaluationRow.epochs)
+    return (
+        sa.select(*EvaluationRow.__table__.columns, *_OF_CANDIDATE, EpochRow.train_loss)
+        .join(CandidateRow, EvaluationRow.candidate_id == CandidateRow.id)
+        .join(EpochRow, last, isouter=True)
+        .where(EvaluationRow.study_id == study_id)
+        .order_by(EvaluationRow.id)
+    )
+
+
+_OF_CANDIDATE = (
+    CandidateRow.digest,
+    CandidateRow.architecture,
+    CandidateRow.parameters,
+    CandidateRow.multiply_adds,
+)
+
+
+def evaluation_of(row: sa.Row[Any], architecture: Architecture) -> EvaluationRecord:
+    """A row of ``evaluations_of`` as a plain record."""
+    return EvaluationRecord(
+        **{name: getattr(row, name) for name in _ALIKE},
+        costs={name: getattr(row, name) for name in _COSTS},
+        architecture=architecture,
+    )
+
+
+_ALIKE = (
+    *("id", "digest", "epochs", "trial", "status", "reason_kind", "reason", "accuracy", "measurement_key"),
+    "train_loss",
+)
+_COSTS = ("latency_ms", "energy_mj", "parameters", "multiply_adds")
+
+
+def lower_rung(row: EvaluationRow, rows: Iterable[EvaluationRow]) -> EvaluationRow | None:
+    """The evaluation of the same candidate whose training another one goes on with, among some of that candidate."""
+    lower = [other for other in rows if other.epochs < row.epochs and other.status == "complete"]
+    return max(lower, key=lambda other: other.epochs, default=None)
+
+
+def candidate_record(
+    row: EvaluationRow, candidate: CandidateRow, trial: int, promoted_from: int | None = None
+) -> Candidate:
     """What a trial shows of an evaluation: its own, or the one that it repeats."""
     status, reason = cast("Status", row.status), row.reason
     if trial != row.trial:
@@ -105,6 +149,29 @@ def candidate_record(row: EvaluationRow, candidate: CandidateRow, trial: int) ->
         memory_access_elements=candidate.memory_access_elements,
         reason=reason,
         training_seconds=row.training_seconds,
+        promoted_from=promoted_from,
         architecture=Architecture.from_dict(candidate.architecture),
         measurement_key=row.measurement_key,
     )
+
+
+def candidate_records(
+    pairs: Sequence[tuple[EvaluationRow, CandidateRow]], copies: Sequence[DuplicateRow]
+) -> list[Candidate]:
+    """Every trial of a study by number.
+
+    Args:
+        pairs: Its evaluations, each with its candidate.
+        copies: Its duplicates.
+    """
+    originals = {row.id: (row, candidate) for row, candidate in pairs}
+    rungs: dict[int, list[EvaluationRow]] = {}
+    for row, candidate in pairs:
+        rungs.setdefault(candidate.id, []).append(row)
+    records = []
+    for row, candidate in pairs:
+        if row.trial is not None:
+            lower = lower_rung(row, rungs[candidate.id])
+            records.append(candidate_record(row, candidate, row.trial, None if lower is None else lower.trial))
+    records += [candidate_record(*originals[copy.evaluation_id], copy.trial) for copy in copies]
+    return sorted(records, key=lambda record: record.trial)

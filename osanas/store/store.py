@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from osanas.arch import Architecture
-from osanas.config import StudyConfig, difference
+from osanas.config import StudyConfig
 from osanas.errors import StudyError
 from osanas.store.database import database_errors, masked, open_engine, parse_url
+from osanas.store.identity import require_same
 from osanas.store.records import (
     Candidate,
     CurvePoint,
@@ -28,11 +29,23 @@ from osanas.store.records import (
     StudyRecord,
     StudySummary,
 )
-from osanas.store.rows import candidate_record, evaluation_record, lock_study, study_record, update_lease
+from osanas.store.rows import (
+    candidate_records,
+    evaluation_of,
+    evaluation_record,
+    evaluations_of,
+    lock_study,
+    lower_rung,
+    study_record,
+    update_lease,
+)
 from osanas.store.tables import CandidateRow, DuplicateRow, EpochRow, EvaluationRow, MeasurementRow, StudyRow
 from osanas.validation import did_you_mean
 
 Result = TypeVar("Result")
+
+MEASURED = ("latency_ms", "energy_mj", "energy_source", "measurement_key")
+"""Costs of an evaluation that depend on the measurement key."""
 
 PATIENCE_S = 60.0
 """For how long a transaction is tried again while the database is away or locked."""
@@ -49,6 +62,7 @@ class Store:
     def __init__(self, engine: Engine, url: URL) -> None:
         self.engine = engine
         self.url = url
+        self._architectures: dict[str, Architecture] = {}  # by digest: reading all evaluations is to be fast
 
     @classmethod
     def open(cls, url: str, *, create: bool = False) -> Store:
@@ -113,7 +127,7 @@ class Store:
 
         Args:
             name: Its name.
-            identity: What may not change.
+            identity: What may not change, but that ``rungs`` may get higher ones at their end.
             config: The options of this run.
             device: The device of this run.
             search_key: Digest of the key under which this run measures candidates.
@@ -128,13 +142,8 @@ class Store:
             if row is None:
                 row = StudyRow(name=name, identity=dict(identity), created_at=time.time(), config={}, device={})
                 session.add(row)
-            changes = difference(row.identity, identity)
-            if changes:
-                listing = "".join(f"\n  {line}" for line in changes)
-                raise StudyError(
-                    f"The study '{name}' in {masked(self.url)} was made with other settings:{listing}",
-                    "\nRepeat the stored settings to resume it, or give the new study a name of its own with --study.",
-                )
+            require_same(row.identity, identity, f"The study '{name}' in {masked(self.url)}")
+            row.identity = dict(identity)
             row.config, row.device = config.to_dict(), dict(device)
             row.search_key, row.final_key = search_key, final_key
             session.flush()
@@ -163,14 +172,15 @@ class Store:
         raise StudyError(f"There is no study '{name}' in {masked(self.url)}.", hint)
 
     def summaries(self) -> list[StudySummary]:
-        """All studies, oldest first, with their trials counted by status."""
+        """All studies, oldest first, with their trials but promotions counted by status."""
         with self.read() as session:
             rows = list(session.scalars(sa.select(StudyRow).order_by(StudyRow.created_at)))
         summaries = []
         for row in rows:
             counts: dict[Status, int] = {}
             for candidate in self.candidates(row.id):
-                counts[candidate.status] = counts.get(candidate.status, 0) + 1
+                if candidate.promoted_from is None:
+                    counts[candidate.status] = counts.get(candidate.status, 0) + 1
             summaries.append(StudySummary(row.name, row.created_at, counts))
         return summaries
 
@@ -180,6 +190,8 @@ class Store:
         self, lease: Lease, digest: str, architecture: Architecture, epochs: int, trial: int | None
     ) -> tuple[EvaluationRecord, bool]:
         """Claims the evaluation of a network at a fidelity for the holder of a lease, if nobody has.
+
+        Of a network that was trained to a lower rung, the new evaluation has that one's costs.
 
         Args:
             trial: Optuna's trial that asks for it; None if there is none yet.
@@ -213,6 +225,10 @@ class Store:
                 status="running",
                 started_at=time.time(),
             )
+            others = session.scalars(sa.select(EvaluationRow).where(EvaluationRow.candidate_id == candidate.id))
+            lower = lower_rung(row, others)
+            for name in MEASURED if lower is not None else ():
+                setattr(row, name, getattr(lower, name))
             session.add(row)
             update_lease(session, lease, trial=trial, reserved=True)
             session.flush()
@@ -278,7 +294,7 @@ class Store:
             costs: ``latency_ms``, ``energy_mj``, ``energy_source``, ``measurement_key`` of the evaluation;
                 ``parameters``, ``multiply_adds``, ``memory_access_elements`` of the candidate.
         """
-        measured = {key: costs[key] for key in ("latency_ms", "energy_mj", "energy_source", "measurement_key")}
+        measured = {key: costs[key] for key in MEASURED}
         static = {key: costs[key] for key in ("parameters", "multiply_adds", "memory_access_elements")}
 
         def work(session: Session) -> None:
@@ -313,13 +329,17 @@ class Store:
     def evaluations(self, study_id: int) -> list[EvaluationRecord]:
         """All evaluations of a study, in the order of their claims."""
         with self.read() as session:
-            rows = session.execute(
-                sa.select(EvaluationRow, CandidateRow)
-                .join(CandidateRow, EvaluationRow.candidate_id == CandidateRow.id)
-                .where(EvaluationRow.study_id == study_id)
-                .order_by(EvaluationRow.id)
-            ).all()
-            return [evaluation_record(row, candidate) for row, candidate in rows]
+            rows = session.execute(evaluations_of(study_id)).all()
+        for row in rows:
+            if row.digest not in self._architectures:
+                self._architectures[row.digest] = Architecture.from_dict(row.architecture)
+        return [evaluation_of(row, self._architectures[row.digest]) for row in rows]
+
+    def epochs_trained(self, study_id: int) -> int:
+        """How many epochs all candidates of a study were trained for together."""
+        with self.read() as session:
+            counted = sa.select(sa.func.count()).select_from(EpochRow).join(EvaluationRow)
+            return session.scalar(counted.where(EvaluationRow.study_id == study_id)) or 0
 
     def duplicates(self, study_id: int) -> dict[int, int]:
         """Evaluation id of each duplicate trial."""
@@ -344,12 +364,7 @@ class Store:
                 .join(CandidateRow, EvaluationRow.candidate_id == CandidateRow.id)
                 .where(EvaluationRow.study_id == study_id)
             ).all()
-        originals = {row.id: (row, candidate) for row, candidate in pairs}
-        records = [candidate_record(row, candidate, row.trial) for row, candidate in pairs if row.trial is not None]
-        for copy in copies:
-            row, candidate = originals[copy.evaluation_id]
-            records.append(candidate_record(row, candidate, copy.trial))
-        return sorted(records, key=lambda record: record.trial)
+            return candidate_records([(row, candidate) for row, candidate in pairs], copies)
 
     # measurements -----------------------------------------------------------------------------------------------
 

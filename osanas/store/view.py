@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from osanas.config import OBJECTIVES, Direction, Objective
 from osanas.errors import MissingExtraError, StudyError
 from osanas.pareto import front, hypervolume
-from osanas.store.records import Candidate, CurvePoint, MeasurementRecord, StudyRecord
+from osanas.store.records import Candidate, CurvePoint, EvaluationRecord, MeasurementRecord, StudyRecord
 from osanas.store.references import DRIFT
+from osanas.store.savings import Savings, savings_of
 from osanas.store.store import Store
 
 if TYPE_CHECKING:
@@ -68,9 +69,18 @@ class StudyView:
         """The objectives, in the order of Optuna's values."""
         return tuple(self.record.identity["objectives"])
 
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Epochs of training at each rung of the ladder, rising."""
+        return tuple(self.record.identity["rungs"])
+
     def candidates(self) -> list[Candidate]:
         """Every trial, by number."""
         return self._store.candidates(self.record.id)
+
+    def evaluations(self) -> list[EvaluationRecord]:
+        """Every candidate at every fidelity, as the search sees them."""
+        return self._store.evaluations(self.record.id)
 
     def candidate(self, trial: int) -> Candidate:
         """One trial.
@@ -87,12 +97,26 @@ class StudyView:
         raise StudyError(f"The study '{self.name}' has no trial {trial}.", held)
 
     def curve(self, trial: int) -> list[CurvePoint]:
-        """The learning curve behind a trial; a duplicate has that of its original."""
+        """The learning curve behind a trial, from the first epoch; a duplicate has that of its original."""
         wanted = self.candidate(trial)
-        for evaluation in self._store.evaluations(self.record.id):
-            if (evaluation.digest, evaluation.epochs) == (wanted.digest, wanted.epochs):
-                return self._store.curve(evaluation.id)
-        return []
+        climbed = [
+            evaluation
+            for evaluation in self._store.evaluations(self.record.id)
+            if evaluation.digest == wanted.digest and evaluation.epochs <= wanted.epochs
+        ]
+        points: dict[int, CurvePoint] = {}
+        for evaluation in sorted(climbed, key=lambda evaluation: evaluation.epochs):
+            points |= {point.epoch: point for point in self._store.curve(evaluation.id)}
+        return [points[epoch] for epoch in sorted(points)]
+
+    def savings(self) -> Savings:
+        """What the search trained, and what it was spared."""
+        return savings_of(
+            self._store.evaluations(self.record.id),
+            self.rungs,
+            duplicates=len(self._store.duplicates(self.record.id)),
+            epochs_trained=self._store.epochs_trained(self.record.id),
+        )
 
     def pareto(self, *, all_rungs: bool = False) -> list[Candidate]:
         """The Pareto-efficient candidates, by rising cost."""
@@ -167,6 +191,8 @@ class StudyView:
             "overtaken": found.overtaken,
             "other_key": found.other_key,
             "drifted": self.drifted(found.candidates),
+            "rungs": list(self.rungs),
+            "savings": asdict(self.savings()),
             "candidates": [
                 {key: document[key] for key in _FRONT_KEYS} for document in map(candidate_document, found.candidates)
             ],
@@ -179,6 +205,8 @@ class StudyView:
             "study": self.name,
             "measurement_key": self.record.search_key,
             "drifted": self.drifted(candidates),
+            "rungs": list(self.rungs),
+            "savings": asdict(self.savings()),
             "trials": [{key: document[key] for key in _TRIAL_KEYS} for document in map(candidate_document, candidates)],
         }
 

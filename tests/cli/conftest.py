@@ -24,7 +24,7 @@ CHATTER = ("Lightning", "lightning", "Optuna", "optuna", "Warning", "warn", "Tip
 """What libraries are known to print, and what no user should see."""
 
 REAL = (
-    *("search", "--space", "tiny", "--epochs", "1", "--train-samples", "100", "--seed", "3"),
+    *("search", "--space", "tiny", "--rungs", "1", "--sampler", "tpe", "--train-samples", "100", "--seed", "3"),
     *("--threads", "1", "--device", "cpu", "--energy", "estimated"),
 )
 """A search over the smallest networks, about half a second a candidate."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from osanas.errors import EnvironmentFailure
 from osanas.evaluation.evaluator import CandidateCosts
 from osanas.measure.meter import Unavailable
 from osanas.store import database
-from tests.cli.conftest import Command, Searched, assert_explained
+from tests.cli.conftest import REAL, Command, Searched, assert_explained
 from tests.fakes import TableEvaluator
 
 TINY = ("search", "--space", "tiny", "--device", "cpu", "--energy", "estimated", "--threads", "1", "--trials", "1")
@@ -67,6 +68,11 @@ def test_named_wrongly(osanas: Command, arguments: tuple[str, ...], problem: str
         ("--trials", "0", "--trials: input should be greater than 0, got 0"),
         ("--trials", "-3", "--trials: input should be greater than 0, got -3"),
         ("--epochs", "0", "--epochs: input should be greater than 0, got 0"),
+        ("--reduction", "1", "--reduction: input should be greater than or equal to 2, got 1"),
+        ("--rungs", "1,3,3", "--rungs: epochs that rise from rung to rung were expected, got [1, 3, 3]"),
+        ("--rungs", "9,3", "--rungs: epochs that rise from rung to rung were expected, got [9, 3]"),
+        ("--rungs", "0,3", "--rungs[0]: input should be greater than 0, got '0'"),
+        ("--rungs", "1,x", "--rungs[1]: input should be a valid integer"),
         ("--max-latency-ms", "nan", "--max-latency-ms: input should be a finite number, got nan"),
         ("--max-latency-ms", "-1", "--max-latency-ms: input should be greater than 0, got -1.0"),
         ("--max-energy-mj", "inf", "--max-energy-mj: input should be a finite number, got inf"),
@@ -313,7 +319,7 @@ def test_one_bad_file_does_not_hide_the_other_studies(osanas: Command, folder: P
 
 
 def search(osanas: Command, *options: str) -> Any:
-    return osanas("search", "--space", "few.yaml", "--trials", "2", *options)
+    return osanas("search", "--space", "few.yaml", "--trials", "2", "--sampler", "tpe", "--rungs", "5", *options)
 
 
 def test_unknown_study_and_trial(osanas: Command, table: TableEvaluator) -> None:
@@ -328,14 +334,79 @@ def test_unknown_study_and_trial(osanas: Command, table: TableEvaluator) -> None
 
 def test_resume_with_other_settings(osanas: Command, table: TableEvaluator) -> None:
     assert search(osanas).code == 0
-    result = search(osanas, "--epochs", "3", "--objectives", "accuracy,latency_ms")
+    result = search(osanas, "--rungs", "3", "--objectives", "accuracy,latency_ms")
     assert (result.code, result.out) == (2, "")
     lines = result.err.splitlines()
     assert lines[0].endswith("was made with other settings:")
-    assert "  epochs: stored 5, now 3" in lines
+    assert "  rungs[0]: stored 5, now 3" in lines
     assert any(line.startswith("  objectives") for line in lines)
     assert lines[-1].startswith("  Repeat the stored settings")
     assert all(line.strip() for line in lines)
+
+
+@pytest.mark.parametrize("rungs", ["1,2,9", "1,3", "2,3,9"])
+def test_a_changed_ladder_on_resume(osanas: Command, table: TableEvaluator, rungs: str) -> None:
+    assert search(osanas, "--rungs", "1,3,9").code == 0
+    result = search(osanas, "--rungs", rungs)
+    assert (result.code, result.out) == (2, "")
+    lines = result.err.splitlines()
+    assert any(line.startswith("  rungs[") for line in lines)
+    assert lines[-1] == (
+        "  Repeat the stored settings to resume it, or give the new study a name of its own with --study. "
+        "Of the rungs, only higher ones may be added at the end."
+    )
+    assert search(osanas, "--rungs", "1,3,9,27").code == 0
+    assert osanas("show", "few-digits", "--json").document["rungs"] == [1, 3, 9, 27]
+
+
+def test_the_ladder_given_twice(osanas: Command) -> None:
+    result = osanas("search", "--rungs", "1,3", "--epochs", "3")
+    assert (result.code, result.out) == (2, "")
+    assert "\n  --rungs: either the rungs, or epochs and reduction, not both\n" in result.err
+
+
+def test_the_default_sampler_without_accuracy(osanas: Command, table: TableEvaluator) -> None:
+    result = osanas("search", "--space", "few.yaml", "--objectives", "latency_ms,energy_mj")
+    problem = "The sampler known-cost needs accuracy among the objectives, which are latency_ms, energy_mj."
+    assert_explained(result, 2, problem, "Add accuracy to --objectives, or use --sampler tpe.")
+
+
+def test_limits_that_the_closed_form_shows_to_leave_nothing(osanas: Command, table: TableEvaluator) -> None:
+    result = search(osanas, "--sampler", "known-cost", "--max-multiply-adds", "10")
+    assert (result.code, result.out) == (1, "")
+    *_, problem, fix = result.err.splitlines()
+    assert problem.startswith(
+        "error: No network of the space 'few' is within the limits: the smallest has multiply_adds "
+    )
+    assert problem.endswith(" over the limit 10.")
+    assert fix == "  Relax the limit, or choose a smaller --space."
+    assert table.measured == table.trained == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda file: file.unlink(), "there is no checkpoint of trial "),
+        (lambda file: file.write_bytes(b"PK damaged"), "was corrupt, so training started over."),
+    ],
+)
+def test_a_checkpoint_that_is_missing_or_corrupt(
+    osanas: Command, searched: Searched, folder: Path, damage: Callable[[Path], None], told: str
+) -> None:
+    """The candidate is trained again from its start, and a note says so."""
+    searched.copy_to(folder)
+    for file in (folder / "studies" / "tiny-digits" / "checkpoints").iterdir():
+        damage(file)
+    result = osanas(*REAL, "--rungs", "1,2", "--trials", "3")
+    assert result.code == 0, result.err
+    assert told in result.err
+    (promoted,) = [
+        trial for trial in osanas("show", "tiny-digits", "--json").document["trials"] if trial["epochs"] == 2
+    ]
+    assert promoted["status"] == "complete"
+    shown = osanas("show", "tiny-digits", str(promoted["trial"]), "--json").document
+    assert [point["epoch"] for point in shown["curve"]] == [1, 2]
+    assert osanas("pareto", "tiny-digits", "--json").document["savings"]["epochs_trained"] == 3 + 2
 
 
 def test_limits_that_nothing_can_meet(osanas: Command, table: TableEvaluator) -> None:
@@ -400,7 +471,7 @@ def test_a_device_lost_in_the_middle(
         return costs
 
     setattr(table, where, lost)
-    search = ("search", "--space", "few.yaml", "--trials", "3", "--sampler", "random", "--seed", "1")
+    search = ("search", "--space", "few.yaml", "--trials", "3", "--sampler", "random", "--seed", "1", "--rungs", "5")
     result = osanas(*search)
     assert (result.code, result.out) == (3, "")
     assert result.err.splitlines()[-2:] == [

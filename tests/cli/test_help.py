@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import Command
 
 ROOT = Path(__file__).parent.parent.parent
-COMMANDS = ("search", "studies", "show", "pareto", "spaces", "profile", "doctor")
+COMMANDS = ("search", "plan", "studies", "show", "pareto", "spaces", "profile", "doctor")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

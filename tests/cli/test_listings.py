@@ -24,6 +24,10 @@ TRIAL_KEYS = [
     "trial", "digest", "status", "epochs", "promoted_from", "accuracy", "latency_ms", "energy_mj", "measurement_key",
     "reason", "architecture",
 ]  # fmt: skip
+SEARCH = (
+    *("search", "--space", "few.yaml", "--trials", "6", "--sampler", "random", "--rungs", "5"),
+    *("--max-latency-ms", "0.45"),
+)
 ARCHITECTURE_KEYS = ["stem", "stages", "conv", "attention", "identity"]
 
 
@@ -35,7 +39,7 @@ def study(osanas: Command, table: TableEvaluator) -> Result:
         return CandidateError("diverged", "The loss is not finite.") if nth == 1 else None
 
     table.failure = second_fails
-    return osanas("search", "--space", "few.yaml", "--trials", "6", "--sampler", "random", "--max-latency-ms", "0.45")
+    return osanas(*SEARCH)
 
 
 def test_search_ends_with_the_front(study: Result, osanas: Command) -> None:
@@ -55,7 +59,7 @@ def test_search_ends_with_the_front(study: Result, osanas: Command) -> None:
 
 def test_show(study: Result, osanas: Command) -> None:
     document = osanas("show", "few-digits", "--json").document
-    assert list(document) == ["study", "measurement_key", "drifted", "trials"]
+    assert list(document) == ["study", "measurement_key", "drifted", "rungs", "savings", "trials", "signals"]
     assert (document["measurement_key"], document["drifted"]) == ("table", [])
     assert document["study"] == "few-digits"
     statuses = [trial["status"] for trial in document["trials"]]
@@ -71,7 +75,7 @@ def test_show(study: Result, osanas: Command) -> None:
             assert (trial["accuracy"] is None) == (trial["status"] != "complete")
         assert (trial["reason"] is None) == (trial["status"] == "complete")
     lines = osanas("show", "few-digits").out.splitlines()
-    assert len(lines) == 2 + len(document["trials"])
+    assert len(lines) == 3 + len(document["trials"])
     assert "The loss is not finite." in "".join(lines)
     assert all(line == line.rstrip() for line in lines)
 
@@ -80,7 +84,7 @@ def test_pareto(study: Result, osanas: Command) -> None:
     document = osanas("pareto", "few-digits", "--json").document
     assert list(document) == [
         "study", "objectives", "device", "hypervolume", "reference_point", "measured", "overtaken", "other_key",
-        "drifted", "candidates",
+        "drifted", "rungs", "savings", "candidates",
     ]  # fmt: skip
     assert [document[key] for key in ("measured", "overtaken", "other_key", "drifted")] == ["full", 0, 0, []]
     assert document["objectives"] == [
@@ -97,8 +101,17 @@ def test_pareto(study: Result, osanas: Command) -> None:
     assert costs == sorted(costs)
     out = osanas("pareto", "few-digits").out
     assert "estimated" in out.splitlines()[1] + out.splitlines()[2]
-    assert "hypervolume" in out.splitlines()[-2]
-    assert out.splitlines()[-1] == "latency and energy measured by the full protocol"
+    *_, volume, protocol, savings = out.splitlines()
+    assert volume.startswith("hypervolume ")
+    assert protocol == "latency and energy measured by the full protocol"
+    spent = document["savings"]
+    assert spent["epochs_trained"] == 5 * study.err.count("accuracy 0.") + 1  # one failed after its first epoch
+    assert spent["infeasible"] == study.err.count("infeasible: ") > 0
+    assert spent["duplicates"] > 0
+    assert savings == (
+        f"trained {spent['epochs_trained']} epochs; not trained: {counted(spent['duplicates'], 'duplicate')}, "
+        f"{spent['infeasible']} over a limit"
+    )
 
 
 def test_pareto_over_two_objectives(osanas: Command, table: TableEvaluator) -> None:
@@ -131,8 +144,7 @@ def test_another_key_is_never_left_out_silently(study: Result, osanas: Command, 
     members = len(osanas("pareto", "few-digits", "--json").document["candidates"])
     table.search_key = table.final_key = "newer"
     table.failure = None
-    search = ("search", "--space", "few.yaml", "--trials", "6", "--sampler", "random", "--max-latency-ms", "0.45")
-    result = osanas(*search)
+    result = osanas(*SEARCH)
     assert result.code == 1  # nothing is left to compare
     count = study.err.count("accuracy 0.")
     assert f"{count} trained candidates were measured under another key" in result.err
@@ -144,7 +156,7 @@ def test_another_key_is_never_left_out_silently(study: Result, osanas: Command, 
     shown = osanas("show", "few-digits")
     assert f"{count} trained candidates left out, measured under another key" in shown.out.splitlines()[-1]
 
-    again = osanas(*search, "--remeasure")
+    again = osanas(*SEARCH, "--remeasure")
     assert again.code == 0
     assert f"measuring the front of an earlier key again: {members} candidate" in again.err
     document = osanas("pareto", "few-digits", "--json").document
@@ -156,11 +168,11 @@ def test_another_key_is_never_left_out_silently(study: Result, osanas: Command, 
 def test_the_protocol_of_the_figures_is_told(osanas: Command, table: TableEvaluator) -> None:
     table.final_key, table.final_ms = "final", float("nan")
     options = ("search", "--space", "few.yaml", "--trials", "2")
-    assert osanas(*options).out.splitlines()[-1] == "latency and energy measured by the search's short protocol"
+    assert osanas(*options).out.splitlines()[-2] == "latency and energy measured by the search's short protocol"
     table.final_ms = 1.0
     result = osanas(*options)
     assert "measuring the front in full: " in result.err
-    assert result.out.splitlines()[-1].startswith("latency and energy measured by the full protocol")
+    assert result.out.splitlines()[-2].startswith("latency and energy measured by the full protocol")
     document = osanas("pareto", "few-digits", "--json").document
     assert document["measured"] == "full"
     assert all(candidate["latency_ms"] > 1 for candidate in document["candidates"])
@@ -208,15 +220,16 @@ def test_a_study_by_its_folder_and_by_its_file(study: Result, osanas: Command, f
 
 def test_flags_override_the_study_file(osanas: Command, table: TableEvaluator, folder: Path) -> None:
     (folder / "mine.yaml").write_text(
-        "space: few.yaml\ntrials: 5\nepochs: 2\nsampler: random\nobjectives: [accuracy, latency_ms]\n", encoding="utf-8"
+        "space: few.yaml\ntrials: 5\nrungs: [1, 2]\nsampler: random\nobjectives: [accuracy, latency_ms]\n",
+        encoding="utf-8",
     )
-    result = osanas("search", "--study", "mine.yaml", "--trials", "1", "--epochs", "3")
+    result = osanas("search", "--study", "mine.yaml", "--trials", "1", "--rungs", "3")
     assert result.code == 0
     assert "sampler random, 3 epochs a candidate, 1 candidate\n" in result.err
     assert [row["study"] for row in osanas("studies", "--json").document["studies"]] == ["mine"]
     trial = osanas("show", "mine", "0", "--json").document
     assert len(trial["curve"]) == 3
-    assert osanas("search", "--study", "mine.yaml", "--epochs", "3").code == 0
+    assert osanas("search", "--study", "mine.yaml", "--rungs", "3").code == 0
     counts = osanas("studies", "--json").document["studies"][0]["counts"]
     assert counts["complete"] == 5
 
@@ -275,3 +288,58 @@ def test_other_figures() -> None:
     assert (millions(None), millions(22_600_000), millions(7_766_000_000)) == ("-", "22.6", "7,766")
     assert (counted(0, "epoch"), counted(1, "epoch"), counted(2000, "epoch")) == ("0 epochs", "1 epoch", "2,000 epochs")
     assert (members(192), members(3 * 10**11)) == ("192 members", "3.0e+11 members")
+
+
+# a ladder -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def climbed(osanas: Command, table: TableEvaluator) -> Result:
+    """A study of nine candidates on a ladder."""
+    options = ("--trials", "9", "--sampler", "random", "--epochs", "9", "--reduction", "3")
+    return osanas("search", "--space", "small.yaml", *options)
+
+
+def test_a_ladder_in_the_listings(climbed: Result, osanas: Command) -> None:
+    assert climbed.code == 0
+    assert "sampler random, 1, 3 or 9 epochs a candidate, 9 candidates" in climbed.err
+    document = osanas("show", "small-digits", "--json").document
+    assert document["rungs"] == [1, 3, 9]
+    trials = {trial["trial"]: trial for trial in document["trials"]}
+    promoted = [trial for trial in trials.values() if trial["promoted_from"] is not None]
+    assert [trial["epochs"] for trial in promoted] == [3, 3, 3, 9]
+    for trial in promoted:
+        lower = trials[trial["promoted_from"]]
+        assert (lower["digest"], lower["latency_ms"]) == (trial["digest"], trial["latency_ms"])
+        assert lower["epochs"] < trial["epochs"]
+        assert f"trial {trial['trial']}  {trial['epochs']} epochs, promoted from {lower['trial']}  acc" in climbed.err
+    assert document["savings"] == {
+        "epochs_trained": 9 + 3 * 2 + 6, "epochs_saved": 81 - 21, "duplicates": 0, "infeasible": 0,
+        "failed_at_build": 0,
+    }  # fmt: skip
+    lines = osanas("show", "small-digits").out.splitlines()
+    assert lines[0].split()[0] == "promoted"
+    assert lines[1].split()[:4] == ["trial", "status", "epochs", "from"]
+    top = promoted[-1]
+    row = next(line.split() for line in lines if line.split()[:1] == [str(top["trial"])])
+    assert row[1:4] == ["complete", "9", str(top["promoted_from"])]
+    saved = "trained 21 epochs, 60 fewer than all candidates in full (rungs 1, 3, 9)"
+    assert lines[-1] == saved
+    assert osanas("pareto", "small-digits").out.splitlines()[-1] == saved
+    assert osanas("studies", "--json").document["studies"][0]["counts"] == {"complete": 9}
+
+
+def test_a_promoted_trial_shows_its_whole_curve(climbed: Result, osanas: Command) -> None:
+    trials = osanas("show", "small-digits", "--json").document["trials"]
+    top = next(trial for trial in trials if trial["epochs"] == 9)
+    document = osanas("show", "small-digits", str(top["trial"]), "--json").document
+    assert [point["epoch"] for point in document["curve"]] == list(range(1, 10))
+    text = osanas("show", "small-digits", str(top["trial"])).out
+    assert re.search(rf"^promoted_from +{top['promoted_from']}$", text, re.MULTILINE)
+
+
+def test_the_front_is_that_of_the_highest_rung(climbed: Result, osanas: Command) -> None:
+    document = osanas("pareto", "small-digits", "--json").document
+    assert {candidate["epochs"] for candidate in document["candidates"]} == {9}
+    everything = osanas("pareto", "small-digits", "--all-rungs", "--json").document
+    assert {candidate["epochs"] for candidate in everything["candidates"]} > {9}

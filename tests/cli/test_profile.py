@@ -24,8 +24,8 @@ CONTRACT = [
 ]  # fmt: skip
 ADDED = [
     "memory_access_bytes", "memory_access_excess", "batch_size", "throughput_batch_size", "gpu_time_ms",
-    "gpu_time_interval_ms", "percentiles_ms", "energy_net_mj", "exclusive", "runtime_details", "measured_at",
-    "is_stored", "uncounted",
+    "gpu_time_interval_ms", "percentiles_ms", "energy_net_mj", "energy_iteration_ms", "exclusive", "runtime_details",
+    "measured_at", "is_stored", "uncounted",
 ]  # fmt: skip
 HERE = ("--device", "cpu", "--threads", "1", "--resolution", "32", "--classes", "10")
 PAIR = ("squeezenet1_1", "vovnet19_slim_dw_v2")

@@ -26,7 +26,7 @@ STARTED = SearchStarted(
     sampler="tpe",
     space="small",
     space_size=144,
-    epochs=1,
+    rungs=(1,),
     trained=2,
     target=6,
     limits=Limits(),
@@ -59,11 +59,29 @@ def test_opening() -> None:
         "space small (144 members), sampler tpe, 1 epoch a candidate, 6 candidates; 2 trained already",
         "objectives accuracy, latency_ms, energy_mj on Fast CPU, energy rapl",
     ]
-    fresh = replace(STARTED, trained=0, target=1, epochs=5, energy_source=None, space_size=3 * 10**11)
+    fresh = replace(STARTED, trained=0, target=1, rungs=(5,), energy_source=None, space_size=3 * 10**11)
     assert lines().line(fresh).splitlines()[1:] == [
         "space small (3.0e+11 members), sampler tpe, 5 epochs a candidate, 1 candidate",
         "objectives accuracy, latency_ms, energy_mj on Fast CPU",
     ]
+    assert lines().line(replace(STARTED, rungs=(1, 3, 9))).splitlines()[1] == (
+        "space small (144 members), sampler tpe, 1, 3 or 9 epochs a candidate, 6 candidates; 2 trained already"
+    )
+
+
+def test_the_rung_and_promotions_are_told() -> None:
+    told = lines()
+    told.line(replace(STARTED, rungs=(1, 3)))
+    first = told.line(CandidateDone(COMPLETE, 3, 6, 1, 0.1))
+    assert first.startswith("3/6  trial 7  1 epoch  accuracy 0.9000  ")
+    promoted = replace(COMPLETE, trial=9, epochs=3, promoted_from=7)
+    assert told.line(CandidateDone(promoted, 3, 6, 1, 0.1)).startswith(
+        "3/6  trial 9  3 epochs, promoted from 7  accuracy"
+    )
+    stopped = replace(promoted, status="failed", reason="The loss is nan.")
+    assert told.line(CandidateDone(stopped, 3, 6, 1, 0.1)) == (
+        "3/6  trial 9  3 epochs, promoted from 7  failed: The loss is nan."
+    )
 
 
 def test_a_candidate_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,8 +113,11 @@ def test_other_events() -> None:
     assert told.line(waiting) == ""  # said already
     assert told.line(Waiting(())) == "waiting for other workers"
     assert told.line(Note("text [with] brackets")) == "text [with] brackets"
-    assert told.line(CandidateStarted(1, MEMBER, continued=True)) == "trial 1 goes on where another process left it"
-    assert told.line(CandidateStarted(1, MEMBER, continued=False)) == ""
+    assert (
+        told.line(CandidateStarted(1, MEMBER, 3, None, continued=True))
+        == "trial 1 goes on where another process left it"
+    )
+    assert told.line(CandidateStarted(1, MEMBER, 3, None, continued=False)) == ""
     assert told.line(EpochDone(1, 1, 5, 0.5)) == ""
 
 
@@ -148,8 +169,10 @@ def test_live_status() -> None:
 
     live.listen(STARTED)
     assert shown() == (2, 6, ["2/6  "])
-    live.listen(CandidateStarted(7, MEMBER, continued=False))
+    live.listen(CandidateStarted(7, MEMBER, 5, None, continued=False))
     assert shown() == (2, 6, ["2/6  trial 7: measuring"])
+    live.listen(CandidateStarted(7, MEMBER, 5, 4, continued=False))
+    assert shown() == (2, 6, ["2/6  trial 7: promoted from 4"])
     live.listen(EpochDone(7, 3, 5, 0.75))
     assert shown() == (2, 6, ["2/6  trial 7: epoch 3/5, accuracy 0.7500"])
     live.listen(CandidateDone(COMPLETE, 3, 6, 2, 0.5))

@@ -88,19 +88,19 @@ def _trials_of_running(url: str) -> dict[str, int | None]:
 
 
 def test_a_takeover_goes_on_from_the_last_epoch(job: Job, url: str) -> None:
-    slow = replace(job, epochs=4, trials=2)
+    slow = replace(job, rungs=(4,), trials=2)
     assert run(replace(slow, die=("after an epoch", 6)))[0] == 9
     evaluator = TableEvaluator(log=Path("log"))
     search(slow, evaluator)
     check_study(url, 2, log=Path("log"))
     starts = [line.split()[2] for line in Path("log").read_text().splitlines() if line.startswith("start")]
     assert starts == ["0", "0", "1"]
-    assert not list(Path("studies").rglob("*.ckpt"))
 
 
-def test_kill_9_at_random_moments(job: Job, url: str) -> None:
+@pytest.mark.parametrize("rungs", [(2,), (1, 2, 4)])
+def test_kill_9_at_random_moments(job: Job, url: str, rungs: tuple[int, ...]) -> None:
     rng = random.Random(7)
-    job = replace(job, trials=10, epoch_s=0.01)
+    job = replace(job, trials=10, epoch_s=0.01, rungs=rungs)
     kills = 0
     while True:
         process = fakes.launch(job)
@@ -117,7 +117,9 @@ def test_kill_9_at_random_moments(job: Job, url: str) -> None:
     assert code == 0, errors
     assert kills >= 3
     ends = [line.split()[1] for line in Path("log").read_text().splitlines() if line.startswith("end")]
-    assert len(ends) <= 10 + kills  # a result that was cut off on its way to the database is found again
+    store = Store.open(url)
+    complete = [evaluation for evaluation in store.evaluations(store.study("s").id) if evaluation.is_complete]
+    assert len(ends) <= len(complete) + kills  # a result that was cut off on its way to the database is found again
     check_study(url, 10)
 
 
@@ -170,7 +172,7 @@ def test_another_sampler_on_resume(job: Job, url: str) -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (lambda job: replace(job, epochs=3), "epochs: stored 2, now 3"),
+        (lambda job: replace(job, rungs=(3,)), "rungs[0]: stored 2, now 3"),
         (lambda job: replace(job, space={**SMALL, "attention": "ese"}), "space.attention: stored 'none', now 'ese'"),
         (
             lambda job: replace(job, options={"objectives": ["accuracy", "energy_mj"]}),

@@ -56,6 +56,24 @@ def test_every_sampler_with_one_to_three_objectives_and_limits(
     assert view.objectives == tuple(objectives)
 
 
+@pytest.mark.parametrize(
+    "objectives", [("accuracy",), ("accuracy", "latency_ms"), ("accuracy", "latency_ms", "energy_mj")]
+)
+def test_the_known_cost_sampler_stays_within_the_limits_that_it_can_predict(
+    job: Job, url: str, objectives: Sequence[Objective]
+) -> None:
+    """More candidates than it draws before its models answer (10); about half of the space is too slow."""
+    options = {"objectives": objectives, "max_latency_ms": 0.45}
+    with warnings.catch_warnings(action="error"):
+        view = search(replace(job, trials=16, sampler="known-cost", options=options))
+    check_study(url, 16)
+    statuses = [candidate.status for candidate in view.candidates()]
+    assert "duplicate" not in statuses
+    if "latency_ms" in objectives:
+        first = next(n for n in range(len(statuses)) if statuses[:n].count("complete") == 10)
+        assert set(statuses[first:]) == {"complete"}
+
+
 def test_a_sampler_learns_where_candidates_are_infeasible(job: Job, url: str) -> None:
     """As it would not from PRUNED trials: GPSampler sees only complete ones."""
     options = {"objectives": ["accuracy", "latency_ms"], "max_latency_ms": 0.46}
@@ -319,7 +337,7 @@ def test_the_public_function(folder: Path) -> None:
         data="cifar10",
         sampler="random",
         objectives=["accuracy", "latency_ms"],
-        epochs=3,
+        rungs=[3],
         seed=1,
         on_candidate=done.append,
     )
@@ -339,7 +357,7 @@ def test_arguments_go_before_the_configuration(url: str) -> None:
     view = osanas.search(
         SearchSpace.from_dict(SMALL), 2, config=config, evaluator=TableEvaluator(), storage=url, epochs=1
     )
-    assert (view.record.config.trials, view.record.config.epochs, view.objectives) == (2, 1, ("accuracy",))
+    assert (view.record.config.trials, view.record.config.rungs, view.objectives) == (2, (1,), ("accuracy",))
 
 
 def test_wrong_arguments_are_all_reported() -> None:

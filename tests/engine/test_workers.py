@@ -51,7 +51,9 @@ def test_workers_exhaust_a_space_together(job: Job, any_url: str) -> None:
     check_study(any_url, 6, log=Path("log"))
 
 
-def test_a_killed_worker_is_replaced_by_the_one_that_lives(job: Job, any_url: str) -> None:
+@pytest.mark.parametrize("rungs", [(2,), (1, 2, 4)])
+def test_a_killed_worker_is_replaced_by_the_one_that_lives(job: Job, any_url: str, rungs: tuple[int, ...]) -> None:
+    job = replace(job, rungs=rungs)
     dying = launch(replace(job, die=("after an epoch", 3)))
     living = launch(job)
     assert finish(dying)[0] == 9

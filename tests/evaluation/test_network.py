@@ -20,6 +20,7 @@ from osanas.evaluation.reference import LEAST
 from osanas.measure.measurement import Measurement
 from osanas.measure.meter import EnergyMeter
 from osanas.measure.protocol import MeasurementProtocol
+from osanas.models.analytic import NetworkShape, genotype_costs
 from osanas.recipe import Recipe
 from osanas.spaces import SearchSpace
 from osanas.store.records import CurvePoint
@@ -92,6 +93,16 @@ def test_real_costs() -> None:
     assert costs.energy_mj is not None
     assert costs.energy_mj > 0
     assert costs.energy_source == "estimated"
+
+
+def test_the_shape_tells_what_a_network_costs() -> None:
+    made = evaluator(resolution=32)
+    shape = made.shape()
+    assert shape == NetworkShape(resolution=32, in_channels=1, num_classes=10, stem_reduction=2)
+    counted = genotype_costs(
+        MEMBER, 32, num_classes=shape.num_classes, in_channels=1, stem_reduction=shape.stem_reduction
+    )
+    assert counted.parameters == sum(parameter.numel() for parameter in made._build(MEMBER).parameters())
 
 
 def test_a_measurement_is_reused_under_the_same_key(store: Store, measurements: list[Measurement]) -> None:

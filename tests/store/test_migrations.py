@@ -53,8 +53,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
         insert("osanas_schema", version=1)
         now = time.time()
-        identity = {"objectives": ["accuracy", "latency_ms"], "energy_source": None}
-        config = StudyConfig().to_dict()
+        identity = {"objectives": ["accuracy", "latency_ms"], "energy_source": None, "epochs": 5}
+        config = {**StudyConfig(sampler="tpe").to_dict(), "epochs": 5}
+        del config["rungs"]
         insert(
             "osanas_studies", id=1, name="s", identity=identity, config=config, device={}, created_at=now, revision=0
         )
@@ -75,6 +76,9 @@ def test_an_older_database_is_brought_up_to_date_and_keeps_everything(url: str) 
     assert (candidate.accuracy, candidate.latency_ms, candidate.measurement_key) == (0.9, 2.0, None)
     assert (view.record.search_key, view.record.final_key) == (None, None)
     assert view.front().measured == "search"
+    assert (view.rungs, view.record.config.rungs, view.record.config.sampler) == ((5,), (5,), "tpe")
+    assert "epochs" not in view.record.identity
+    assert view.savings().epochs_saved == 0
     kept = store.measurement_record("m1:a", "n")
     assert kept is not None
     assert kept.result == {"i": 1}

@@ -28,6 +28,7 @@ from osanas.store.leases import (
 )
 from osanas.store.process import ProcessIdentity, this_process
 from osanas.store.records import CurvePoint, Lease, Outcome, StudyRecord
+from osanas.store.savings import Savings, savings_of
 from osanas.store.store import Store, _is_transient
 from osanas.store.tables import EvaluationRow, LeaseRow, StudyRow
 from tests.fakes import SMALL
@@ -409,3 +410,89 @@ def test_documents_are_json(store: Store, record: StudyRecord, lease: Lease) -> 
         row = session.get_one(EvaluationRow, identifier)
         assert row.accuracy is None
     json.dumps([record.identity, record.config.to_dict(), record.device])
+
+
+# rungs --------------------------------------------------------------------------------------------------------------
+
+
+def _trained(store: Store, lease: Lease, index: int, epochs: int, trial: int, *, begun: int = 0) -> int:
+    member = MEMBERS[index]
+    evaluation, ours = store.claim(lease, member.digest, member, epochs, trial)
+    assert ours
+    if not begun:
+        store.save_costs(evaluation.id, COSTS)
+    for epoch in range(begun + 1, epochs + 1):
+        store.save_epoch(evaluation.id, CurvePoint(epoch, 1 / epoch, 1.0, 0.1 * epoch, 1.0))
+    store.finish(lease, evaluation.id, Outcome("complete", accuracy=0.1 * epochs))
+    return evaluation.id
+
+
+def test_a_promotion_has_the_costs_of_the_rung_below(store: Store, record: StudyRecord, lease: Lease) -> None:
+    _trained(store, lease, 0, 1, 0)
+    _trained(store, lease, 0, 3, 1, begun=1)
+    evaluation, _ = store.claim(lease, MEMBERS[0].digest, MEMBERS[0], 9, 2)
+    assert (evaluation.costs["latency_ms"], evaluation.measurement_key) == (1.5, "m1:a")
+    found = store.candidates(record.id)
+    assert [(c.epochs, c.promoted_from, c.latency_ms) for c in found] == [(1, None, 1.5), (3, 0, 1.5), (9, 1, 1.5)]
+    assert store.epochs_trained(record.id) == 3
+    assert store.summaries()[0].counts == {"complete": 1}
+
+
+def test_evaluations_tell_the_last_training_loss(store: Store, record: StudyRecord, lease: Lease) -> None:
+    _trained(store, lease, 0, 3, 0)
+    _claim(store, lease, 1, 1)
+    assert [evaluation.train_loss for evaluation in store.evaluations(record.id)] == [1 / 3, None]
+    assert [evaluation.architecture for evaluation in store.evaluations(record.id)] == MEMBERS[:2]
+
+
+@pytest.mark.parametrize(
+    ("stored", "now", "allowed"),
+    [
+        ([1, 3], [1, 3], True),
+        ([1, 3], [1, 3, 9], True),
+        ([9], [9, 27, 81], True),
+        ([1, 3, 9], [1, 3], False),
+        ([1, 3], [1, 2, 9], False),
+        ([3], [1, 3], False),
+    ],
+)
+def test_only_higher_rungs_may_be_added(store: Store, stored: list[int], now: list[int], allowed: bool) -> None:
+    store.register_study("ladder", {**IDENTITY, "rungs": stored}, StudyConfig(), {})
+    if allowed:
+        store.register_study("ladder", {**IDENTITY, "rungs": now}, StudyConfig(), {})
+        assert store.study("ladder").identity == {**IDENTITY, "rungs": now}
+        return
+    with pytest.raises(StudyError) as caught:
+        store.register_study("ladder", {**IDENTITY, "rungs": now}, StudyConfig(), {})
+    assert "\n  rungs[" in caught.value.problem
+    assert caught.value.fix.endswith("Of the rungs, only higher ones may be added at the end.")
+    assert store.study("ladder").identity["rungs"] == stored
+
+
+def test_a_higher_rung_excuses_no_other_change(store: Store) -> None:
+    store.register_study("ladder", {**IDENTITY, "rungs": [1]}, StudyConfig(), {})
+    with pytest.raises(StudyError) as caught:
+        store.register_study("ladder", {**IDENTITY, "rungs": [1, 3], "epochs": 5}, StudyConfig(), {})
+    assert caught.value.problem.splitlines()[1:] == ["  epochs: stored 2, now 5"]
+    assert "rungs" not in caught.value.fix
+
+
+def test_savings(store: Store, record: StudyRecord, lease: Lease) -> None:
+    _trained(store, lease, 0, 1, 0)
+    _trained(store, lease, 0, 3, 1, begun=1)
+    _trained(store, lease, 1, 1, 2)
+    failed = _trained(store, lease, 2, 1, 3)
+    evaluation, _ = store.claim(lease, MEMBERS[2].digest, MEMBERS[2], 3, 4)
+    store.finish(lease, evaluation.id, Outcome("failed", reason_kind="diverged", reason="nan"))
+    for index, outcome in (
+        (3, Outcome("infeasible", reason_kind="limit")),
+        (4, Outcome("failed", reason_kind="build")),
+    ):
+        store.finish(lease, _claim(store, lease, index, 2 + index), outcome)
+    store.add_duplicate(record.id, 9, failed)
+    found = savings_of(
+        store.evaluations(record.id), (1, 3, 9), duplicates=1, epochs_trained=store.epochs_trained(record.id)
+    )
+    assert found == Savings(
+        epochs_trained=5, epochs_saved=(9 - 3) + (9 - 1), duplicates=1, infeasible=1, failed_at_build=1
+    )

@@ -224,8 +224,13 @@ def test_the_document_of_the_front(view: StudyView) -> None:
     document = json.loads(json.dumps(view.pareto_document()))
     assert list(document) == [
         "study", "objectives", "device", "hypervolume", "reference_point", "measured", "overtaken", "other_key",
-        "drifted", "candidates",
+        "drifted", "rungs", "savings", "candidates",
     ]  # fmt: skip
+    assert document["rungs"] == [2]
+    infeasible = sum(candidate.status == "infeasible" for candidate in view.candidates())
+    assert document["savings"] == {
+        "epochs_trained": 8, "epochs_saved": 0, "duplicates": 0, "infeasible": infeasible, "failed_at_build": 0,
+    }  # fmt: skip
     assert [document[key] for key in ("measured", "overtaken", "other_key", "drifted")] == ["full", 0, 0, []]
     assert document["objectives"] == [
         {"name": "accuracy", "direction": "maximize", "unit": "top1"},

@@ -1,0 +1,102 @@
+"""OSA-bench as the evaluator of a search: ``osanas.search(bench.space, 50, evaluator=BenchEvaluator(bench))``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.osa_bench.bench import EPOCHS, SHAPE, OsaBench, canonical, costs
+from osanas.arch import Architecture
+from osanas.errors import TrainingStopped, UsageError
+from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys, Trained
+from osanas.models.analytic import NetworkShape
+from osanas.store.records import CurvePoint
+from osanas.store.store import Store
+
+
+@dataclass(frozen=True)
+class BenchEvaluator:
+    """Answers from the bench; no time passes. There is no energy.
+
+    Attributes:
+        seed: Of the trainings.
+    """
+
+    bench: OsaBench
+    seed: int = 0
+
+    def identity(self) -> dict[str, Any]:
+        """The table and the seed."""
+        return {"osa_bench": self.bench.table.fingerprint, "seed": self.seed, "energy_source": None}
+
+    def device(self) -> dict[str, Any]:
+        """The table stands for the processor that it was measured on."""
+        return {"kind": "cpu", "name": "OSA-bench"}
+
+    def shape(self) -> NetworkShape:
+        """That of the table."""
+        return SHAPE
+
+    def keys(self) -> MeasurementKeys:
+        """One for both: the table has one latency a member."""
+        return MeasurementKeys(self.bench.table.fingerprint, self.bench.table.fingerprint)
+
+    def in_study(self, store: Store, study_id: int, say: Callable[[str], None]) -> BenchEvaluator:  # noqa: ARG002
+        """Itself: what it knows is in the table."""
+        return self
+
+    def canonical(self, architecture: Architecture) -> Architecture:
+        """Choices without effect on these images set to one value."""
+        return canonical(architecture)
+
+    def measure(self, architecture: Architecture) -> CandidateCosts:
+        """Counts, and the bench's latency."""
+        found = costs(architecture)
+        return CandidateCosts(
+            parameters=found.parameters,
+            multiply_adds=found.multiply_adds,
+            memory_access_elements=found.memory_access_elements,
+            latency_ms=float(self.bench.latencies_ms([architecture])[0]),
+            energy_mj=None,
+            energy_source=None,
+        )
+
+    def measure_final(self, architecture: Architecture) -> CandidateCosts:
+        """As ``measure``: there is nothing more exact."""
+        return self.measure(architecture)
+
+    def train(
+        self,
+        architecture: Architecture,
+        *,
+        epochs: int,
+        checkpoint: Path | None,
+        on_epoch: Callable[[CurvePoint], None],
+        should_stop: Callable[[], bool],
+    ) -> Trained:
+        """The bench's curve up to ``epochs``, from the epoch that the checkpoint names.
+
+        The bench knows no losses: its curve points carry the negative logarithm of the accuracy in their place.
+
+        Raises:
+            UsageError: The bench's trainings end earlier.
+        """
+        if epochs > EPOCHS:
+            raise UsageError(
+                f"The trainings of OSA-bench end after {EPOCHS} epochs; {epochs} were asked for.",
+                f"Search with at most {EPOCHS} epochs.",
+            )
+        curve = self.bench.curves([architecture], self.seed)[0]
+        done = int(checkpoint.read_text()) if checkpoint is not None and checkpoint.exists() else 0
+        for epoch in range(done + 1, epochs + 1):
+            if should_stop():
+                raise TrainingStopped("The search was told to stop.")
+            accuracy = float(curve[epoch - 1])
+            on_epoch(CurvePoint(epoch, -math.log(accuracy), -math.log(accuracy), accuracy, 0.0))
+            if checkpoint is not None:
+                checkpoint.parent.mkdir(parents=True, exist_ok=True)
+                checkpoint.write_text(str(epoch))
+        return Trained(float(curve[epochs - 1]), 0.0)

@@ -1,0 +1,89 @@
+"""What structure alone tells, before anything is measured: which networks are over a limit, and starting points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from functools import cached_property
+
+from osanas.arch import Architecture
+from osanas.config import Limits
+from osanas.models.analytic import NetworkShape, genotype_costs
+from osanas.spaces import SearchSpace
+
+AT_ONCE = 8
+"""Starting points before the sampler has its first turn; further ones take turns with it."""
+
+
+def over_by_count(architecture: Architecture, shape: NetworkShape, limits: Limits) -> str | None:
+    """The limits on parameters and multiply-adds that a network breaks in words, or None."""
+    if limits.max_parameters is None and limits.max_multiply_adds is None:
+        return None
+    costs = genotype_costs(
+        architecture,
+        shape.resolution,
+        num_classes=shape.num_classes,
+        in_channels=shape.in_channels,
+        stem_reduction=shape.stem_reduction,
+    )
+    counts = Limits(max_parameters=limits.max_parameters, max_multiply_adds=limits.max_multiply_adds)
+    return counts.broken_by(
+        {"latency_ms": None, "energy_mj": None, "parameters": costs.parameters, "multiply_adds": costs.multiply_adds}
+    )
+
+
+def none_fits(space: SearchSpace, shape: NetworkShape, limits: Limits) -> str | None:
+    """The limits that even the smallest network of a space breaks, in words; None if some may fit.
+
+    Parameters and multiply-adds of dense networks rise in every dimension but the form of the stem. Those of depthwise
+    ones do not (a reduction may be saved by a wider layer), so nothing is said of spaces that hold any.
+    """
+    smallest = space.smallest()
+    if smallest.conv == "depthwise":
+        return None
+    forms = {leaf.name: leaf.values for leaf in space.leaves}["stem.downsample"]
+    reasons = []
+    for form in forms:
+        document = smallest.to_dict()
+        document["stem"]["downsample"] = form
+        reasons.append(over_by_count(Architecture.from_dict(document), shape, limits))
+    return reasons[0] if all(reasons) else None
+
+
+@dataclass(frozen=True)
+class StartingPoints:
+    """The members that a space names for a start.
+
+    Attributes:
+        canonical: The evaluator's: members with equal results are one network.
+        shape: What networks are built for.
+        limits: Those over a limit by count are left out.
+    """
+
+    space: SearchSpace
+    canonical: Callable[[Architecture], Architecture]
+    shape: NetworkShape
+    limits: Limits
+
+    def due(self, seen: Set[str]) -> Architecture | None:
+        """The starting point that comes next, or None where it is the sampler's turn or none is left.
+
+        Args:
+            seen: Digests of the study's candidates.
+        """
+        waiting = [member for member in self._fitting if member.digest not in seen]
+        done = len(self._fitting) - len(waiting)
+        others = len(seen) - done
+        return waiting[0] if waiting and done < AT_ONCE + 1 + others else None
+
+    @property
+    def left_out(self) -> list[str]:
+        """Those over a limit by count: name and reason."""
+        reasons = [(name, over_by_count(member, self.shape, self.limits)) for name, member in self.space.start_from]
+        return [f"{name} ({reason})" for name, reason in reasons if reason is not None]
+
+    @cached_property
+    def _fitting(self) -> tuple[Architecture, ...]:
+        members = [self.canonical(member) for _, member in self.space.start_from]
+        fitting = [member for member in members if over_by_count(member, self.shape, self.limits) is None]
+        return tuple({member.digest: member for member in fitting}.values())

@@ -1,0 +1,76 @@
+"""Which candidate is trained further: a pure function of the history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from osanas.arch import Architecture
+from osanas.strategy.history import History, Seen
+from osanas.strategy.known_cost import KnownCost, Price
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A candidate to be trained on from its checkpoint, to ``epochs`` in all."""
+
+    digest: str
+    architecture: Architecture
+    epochs: int
+
+
+def next_promotion(
+    history: History, strategy: KnownCost, *, price: Price | None = None, has_rival: bool
+) -> Promotion | None:
+    """The promotion that is due, or None.
+
+    Args:
+        history: What is known.
+        strategy: Judges candidates.
+        price: As for ``KnownCost.best_new``.
+        has_rival: Whether ``strategy`` would propose a new candidate otherwise. Then the promotion has to promise more
+            for each epoch that is left than the new candidate does; else a fixed share of each rung goes on.
+    """
+    waiting = [member for member in history.seen if _waits(member, history)]
+    if not waiting:
+        return None
+    return _worth_more(waiting, history, strategy, price) if has_rival else _by_share(waiting, history, strategy)
+
+
+def _worth_more(waiting: list[Seen], history: History, strategy: KnownCost, price: Price | None) -> Promotion | None:
+    full = history.rungs[-1]
+    outlook = strategy.outlook(history)
+    if outlook is None:  # the first candidates are trained in full, since all models start from them
+        return _promotion(waiting[0], history)
+    gains = outlook.gains()
+    rates = [gains.get(member.digest, 0.0) / (full - member.epochs) for member in waiting]
+    best = max(range(len(waiting)), key=rates.__getitem__)
+    new, worth = strategy.best_new(history, price)
+    return None if new is not None and worth / full > rates[best] else _promotion(waiting[best], history)
+
+
+def _by_share(waiting: list[Seen], history: History, strategy: KnownCost) -> Promotion | None:
+    """From the highest rung down: of those that reached a rung, the share goes on that its epochs are of the next's."""
+    for rung, following in reversed(list(zip(history.rungs, history.rungs[1:], strict=False))):
+        reached = [member for member in history.seen if rung in member.accuracies and not member.is_closed]
+        here = [member for member in waiting if member.epochs == rung]
+        gone = sum(member.epochs > rung or (member.running or 0) > rung for member in reached)
+        if here and gone < len(reached) * rung // following:
+            return _promotion(_best(here, history, strategy), history)
+    return None
+
+
+def _best(waiting: list[Seen], history: History, strategy: KnownCost) -> Seen:
+    outlook = strategy.outlook(history)
+    if outlook is None:
+        return max(waiting, key=lambda member: member.accuracies[member.epochs])
+    gains = outlook.gains()
+    return max(waiting, key=lambda member: gains.get(member.digest, 0.0))
+
+
+def _waits(member: Seen, history: History) -> bool:
+    return 0 < member.epochs < history.rungs[-1] and member.running is None and not member.is_closed
+
+
+def _promotion(member: Seen, history: History) -> Promotion:
+    epochs = next(rung for rung in history.rungs if rung > member.epochs)
+    return Promotion(member.digest, member.architecture, epochs)

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from osanas.cli.reports import print_signals
+from osanas.strategy.signals import Signal, signals_document
+from tests.cli.conftest import REAL, Command, assert_explained
+from tests.engine.test_plan import Priced
+
+PLAN = ("plan", *REAL[1:])
+
+
+@pytest.fixture
+def priced(monkeypatch: pytest.MonkeyPatch) -> Priced:
+    """Answers for networks in place of this device."""
+    evaluator = Priced()
+    monkeypatch.setattr("osanas.evaluation.network.network_evaluator", lambda _config: evaluator)
+    return evaluator
+
+
+def test_plan_of_real_networks(osanas: Command, folder: Path) -> None:
+    options = ("--study", "mine", "--storage", "sqlite:///elsewhere.db", "--max-parameters", "10000")
+    result = osanas(*PLAN, *options, "--trials", "4", "--json")
+    assert result.code == 0, result
+    document = result.document
+    assert list(document) == ["search", "space", "members", "within_limits", "prediction", "notes"]
+    assert document["search"]["study"] == "mine"
+    assert document["search"]["storage"] == "sqlite:///elsewhere.db"
+    assert document["search"]["limits"] == {"max_parameters": 10000}
+    assert document["space"] == {"name": "tiny", "members": 192, "networks": 128}
+    for row in document["members"]:
+        assert min(row["latency_ms"], row["energy_mj"], row["epoch_s"]) > 0
+        assert row["energy_source"] == "estimated"
+    assert document["members"][2]["over_limit"] == "parameters 18,218 over the limit 10,000"
+    assert 0 < document["within_limits"]["share"] < 1
+    assert document["prediction"]["seconds"] > 0
+    assert document["prediction"]["energy_kwh"] is None
+    assert document["prediction"]["energy_reason"] == "energy is estimated, not measured"
+    lines = result.err.splitlines()
+    assert [line.split()[2] for line in lines[::2]] == ["smallest", "median", "largest"]
+    assert all(re.match(r"(measuring|training) the ", line) for line in lines)
+    assert sorted(path.name for path in folder.iterdir()) == ["few.yaml", "small.yaml"]
+
+
+def test_plan_for_people(osanas: Command, priced: Priced) -> None:
+    result = osanas("plan", "--space", "small.yaml", "--trials", "50", "--max-latency-ms", "0.05")
+    assert result.code == 0, result
+    assert re.search(r"^space +small \(144 members, 144 networks\)$", result.out, re.MULTILINE)
+    assert re.search(r"^limits +max_latency_ms 0.05$", result.out, re.MULTILINE)
+    assert re.search(r"^median .* a whole epoch$", result.out, re.MULTILINE)
+    assert re.search(r"^within the limits: [\d.]+ % of all members$", result.out, re.MULTILINE)
+    assert "latency_ms predicted from 30 measured members: median error " in result.out
+    assert re.search(r"^trainings: 50 to \d+ epochs?, .*; \d+ epochs in all$", result.out, re.MULTILINE)
+    assert re.search(r"^time: about .* \(training .* s an epoch, measuring .*\)$", result.out, re.MULTILINE)
+    assert "energy: not known, the evaluator trains nothing here" in result.out
+    assert "\nassumed: of each rung such a share goes on" in result.out
+
+
+def test_limits_that_leave_nothing_are_no_error(osanas: Command, priced: Priced) -> None:
+    result = osanas("plan", "--space", "small.yaml", "--max-parameters", "10")
+    assert result.code == 0, result
+    assert "within the limits: 0.0 % of all members" in result.out
+    assert "time: not known, no member that was looked at is within the limits" in result.out
+    assert "The limits leave nothing (max_parameters alone): none of the 144 members" in result.out
+
+
+def test_a_dry_run_prints_the_plan(osanas: Command, priced: Priced) -> None:
+    options = ("--space", "small.yaml", "--trials", "7", "--max-latency-ms", "0.05", "--json")
+    dry, planned = osanas("search", "--dry-run", *options), osanas("plan", *options)
+    assert (dry.code, dry.err) == (planned.code, planned.err) == (0, dry.err)
+    assert _without_times(dry.document) == _without_times(planned.document)
+
+
+def _without_times(document: dict) -> dict:  # type: ignore[type-arg]
+    for row in document["members"]:
+        del row["epoch_s"]
+    for name in ("epoch_s", "measuring_s", "training_s", "seconds", "seconds_at_most"):
+        del document["prediction"][name]
+    return document
+
+
+def test_it_takes_the_options_of_a_search(osanas: Command) -> None:
+    options = {
+        command: set(re.findall(r"--[a-z-]+", osanas(command, "--help").out.partition("╭")[2]))
+        for command in ("search", "plan")
+    }
+    assert options["search"] - options["plan"] == {"--dry-run", "--remeasure", "--no-remeasure"}
+    assert options["plan"] < options["search"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem", "fix"),
+    [
+        (("--space", "vovnett"), "no search space called 'vovnett'", "Did you mean 'vovnet'?"),
+        (("--space", "tiny", "--data", "digit"), "There is no data set 'digit'.", "Did you mean 'digits'?"),
+        (("--space", "tiny", "--storage", "study.db"), "no database URL", "sqlite:///"),
+    ],
+)
+def test_named_wrongly(osanas: Command, arguments: tuple[str, ...], problem: str, fix: str) -> None:
+    assert_explained(osanas("plan", *arguments), 2, problem, fix)
+
+
+def test_signals_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    signals = [Signal("accuracy", 1, 0.912, 22), Signal("energy_mj", None, None, 3, "fewer than 8 candidates have it")]
+    print_signals(signals_document(signals, (1, 3, 9)))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Rank correlation with the accuracy after 9 epochs"
+    assert re.fullmatch(r"accuracy at 1 +\+0\.91 +22", lines[2])
+    assert re.fullmatch(r"energy_mj +- +3  fewer than 8 candidates have it", lines[3])
+    assert lines[4].startswith("Only candidates trained to the end count.")

@@ -1,0 +1,91 @@
+"""One evaluation, and what is the candidate's own fault in it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from osanas.arch import Architecture
+from osanas.config import Limits
+from osanas.engine.checkpoints import Checkpoints
+from osanas.engine.evaluating import Evaluating
+from osanas.engine.events import Event, Note
+from osanas.engine.voice import Voice
+from osanas.errors import CandidateError, EnvironmentFailure
+from osanas.evaluation.evaluator import CandidateCosts
+from osanas.spaces import SearchSpace
+from osanas.store.store import Store
+from tests.fakes import SMALL, TableEvaluator, costs_of
+
+MEMBER = SearchSpace.from_dict(SMALL).smallest()
+UNKNOWN = dict.fromkeys(("latency_ms", "energy_mj", "parameters", "multiply_adds"))
+
+
+class Failing(TableEvaluator):
+    error: BaseException = MemoryError()
+
+    def measure(self, architecture: Architecture) -> CandidateCosts:
+        raise self.error
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open(f"sqlite:///{tmp_path / 's.db'}", create=True)
+
+
+def evaluating(store: Store, evaluator: TableEvaluator, voice: Voice | None = None) -> Evaluating:
+    checkpoints = Checkpoints(Path("checkpoints"), "18a")
+    return Evaluating(store, evaluator, Limits(), "table", checkpoints, voice or Voice(lambda _: None))
+
+
+def test_a_price_is_what_the_evaluator_measures(store: Store) -> None:
+    costs = costs_of(MEMBER)
+    assert evaluating(store, TableEvaluator()).price(MEMBER) == {name: getattr(costs, name) for name in UNKNOWN}
+
+
+@pytest.mark.parametrize("error", [CandidateError("build", "It cannot be built."), MemoryError(), ValueError("shapes")])
+def test_a_member_that_cannot_be_measured_has_no_price(store: Store, error: BaseException) -> None:
+    evaluator = Failing()
+    evaluator.error = error
+    assert evaluating(store, evaluator).price(MEMBER) == UNKNOWN
+
+
+def test_a_price_that_is_no_number_is_none(store: Store) -> None:
+    class Odd(TableEvaluator):
+        def measure(self, architecture: Architecture) -> CandidateCosts:
+            return replace(costs_of(architecture), latency_ms=math.nan)
+
+    assert evaluating(store, Odd()).price(MEMBER) == UNKNOWN
+
+
+def test_what_is_not_a_members_own_ends_the_search(store: Store) -> None:
+    evaluator = Failing()
+    for error in (EnvironmentFailure("The meter is lost."), KeyboardInterrupt()):
+        evaluator.error = error
+        with pytest.raises(type(error)):
+            evaluating(store, evaluator).price(MEMBER)
+    evaluator.error = BrokenPipeError("the reader of what is said went away")
+    with pytest.raises(BrokenPipeError):
+        evaluating(store, evaluator, Voice(lambda _: None, error=evaluator.error)).price(MEMBER)
+
+
+def test_a_voice_says_a_note_once_and_remembers_what_its_listener_raised() -> None:
+    heard: list[Event] = []
+    voice = Voice(heard.append)
+    voice.note_once(3, ["measured contended"])
+    voice.note_once(4, ["measured contended", "measured hot"])
+    assert heard == [
+        Note("Trial 3: measured contended (later trials may be too)"),
+        Note("Trial 4: measured hot (later trials may be too)"),
+    ]
+
+    def deaf(_: Event) -> None:
+        raise BrokenPipeError
+
+    voice = Voice(deaf)
+    with pytest.raises(BrokenPipeError):
+        voice.note("text")
+    assert isinstance(voice.error, BrokenPipeError)

@@ -1,0 +1,134 @@
+"""What samplers see of a study with promotions, and what the known-cost sampler asks of its strategy."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from osanas.arch import Architecture
+from osanas.config import Limits, OptunaSampler
+from osanas.engine.first_rungs import FirstRungs
+from osanas.engine.known_cost_sampler import KnownCostSampler
+from osanas.engine.optuna_study import EPOCHS_ATTR, PROMOTED_ATTR, distributions, make_sampler
+from osanas.spaces import SearchSpace
+from osanas.strategy.features import Features
+from osanas.strategy.history import History, Seen
+from osanas.strategy.known_cost import KnownCost
+from tests.fakes import SMALL, TableEvaluator, accuracy_of, costs_of
+
+SPACE = SearchSpace.from_dict(SMALL)
+DIRECTIONS: list[Literal["minimize", "maximize"]] = ["maximize", "minimize"]
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+
+
+def values(architecture: Architecture, epochs: int) -> list[float]:
+    latency_ms = costs_of(architecture).latency_ms
+    assert latency_ms is not None
+    return [accuracy_of(architecture, epochs), latency_ms]
+
+
+def proposals(sampler: optuna.samplers.BaseSampler, count: int, *, promote: bool) -> list[dict[str, Any]]:
+    """What a sampler proposes to a study, in which each second candidate may be promoted at once."""
+    study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
+    found = []
+    for number in range(count):
+        trial = study.ask(distributions(SPACE))
+        found.append(dict(trial.params))
+        architecture = SPACE.decode(trial.params)
+        study.tell(trial, values(architecture, 1))
+        if promote and number % 2:
+            attributes = {PROMOTED_ATTR: trial.number, EPOCHS_ATTR: 9}
+            study.add_trial(
+                create_trial(
+                    state=TrialState.RUNNING if number % 4 == 1 else TrialState.COMPLETE,
+                    values=None if number % 4 == 1 else [0.999, 0.001],
+                    params=trial.params,
+                    distributions=distributions(SPACE),
+                    user_attrs=attributes,
+                )
+            )
+            if number % 4 == 1:  # adopted and told, as the worker does
+                running = study.get_trials(deepcopy=False)[-1]
+                study.tell(optuna.trial.Trial(study, running._trial_id), [0.999, 0.001])
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize(("name", "count"), [("tpe", 16), ("gp", 14), ("random", 8), ("nsga2", 120)])
+def test_promotions_are_hidden(name: OptunaSampler, count: int) -> None:
+    """A sampler proposes the same with and without promotions, whose values would draw it elsewhere."""
+    without = proposals(FirstRungs(make_sampler(name, 3)), count, promote=False)
+    assert proposals(FirstRungs(make_sampler(name, 3)), count, promote=True) == without
+    assert proposals(make_sampler(name, 3), count, promote=False) == without
+    if name == "tpe":
+        assert proposals(make_sampler(name, 3), count, promote=True) != without
+
+
+def test_the_study_itself_shows_everything() -> None:
+    study = optuna.create_study(directions=DIRECTIONS, sampler=FirstRungs(make_sampler("random", 0)))
+    study.add_trial(create_trial(values=[0.5, 1.0], user_attrs={PROMOTED_ATTR: 0}))
+    study.ask(distributions(SPACE))
+    assert len(study.trials) == 2
+
+
+# known costs --------------------------------------------------------------------------------------------------------
+
+
+def features() -> Features:
+    evaluator = TableEvaluator()
+    return Features(SPACE, evaluator.shape(), evaluator.canonical)
+
+
+def price(architecture: Architecture) -> dict[str, float | None]:
+    costs = costs_of(architecture)
+    return {name: getattr(costs, name) for name in ("latency_ms", "energy_mj", "parameters", "multiply_adds")}
+
+
+def history(count: int) -> History:
+    members = random.Random(1).sample([member.canonical(1) for member in SPACE.enumerate()], count)
+    seen = [Seen(member.digest, member, price(member), {1: accuracy_of(member, 1)}) for member in members]
+    return History((1,), ("accuracy", "latency_ms"), Limits(), seen)
+
+
+@pytest.mark.parametrize("count", [0, 30, 143])
+def test_the_strategys_member_is_proposed(count: int) -> None:
+    known = history(count)
+    study = optuna.create_study(
+        directions=DIRECTIONS, sampler=KnownCostSampler(KnownCost(features(), 5), lambda: known, price, 0)
+    )
+    trial = study.ask(distributions(SPACE))
+    proposed = SPACE.decode(trial.params).canonical(1)
+    assert proposed == KnownCost(features(), 5).propose(known, price)
+    assert proposed.digest not in {member.digest for member in known.seen}
+
+
+def test_where_the_strategy_finds_nothing_any_member_is_drawn() -> None:
+    known = history(144)
+    sampler = KnownCostSampler(KnownCost(features(), 5), lambda: known, price, 0)
+    study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
+    drawn = {SPACE.decode(study.ask(distributions(SPACE)).params).digest for _ in range(20)}
+    assert len(drawn) > 10
+
+
+def test_history_is_read_anew_for_each_proposal() -> None:
+    known = [history(20)]
+    sampler = KnownCostSampler(KnownCost(features(), 5), lambda: known[0], price, 0)
+    study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
+    found = []
+    for _ in range(3):
+        member = SPACE.decode(study.ask(distributions(SPACE)).params).canonical(1)
+        found.append(member.digest)
+        seen = Seen(member.digest, member, price(member), {1: accuracy_of(member, 1)})
+        known[0] = History((1,), ("accuracy", "latency_ms"), Limits(), [*known[0].seen, seen])
+    assert len(set(found)) == 3

@@ -1,0 +1,68 @@
+"""A history of members of the space `tiny`, with accuracies and costs that follow their structure."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Sequence
+
+from osanas.arch import Architecture
+from osanas.config import Limits, Objective
+from osanas.models.analytic import NetworkShape, genotype_costs
+from osanas.spaces import SearchSpace
+from osanas.strategy.features import Features
+from osanas.strategy.history import History, Seen
+
+SHAPE = NetworkShape(resolution=14, in_channels=1, num_classes=10, stem_reduction=1)
+SPACE = SearchSpace.load("vovnet_slim")
+FEATURES = Features(SPACE, SHAPE, lambda architecture: architecture.canonical(1))
+OBJECTIVES: tuple[Objective, ...] = ("accuracy", "latency_ms")
+
+
+def members(count: int, seed: int = 0) -> list[Architecture]:
+    rng, found = random.Random(seed), dict[str, Architecture]()
+    while len(found) < count:
+        member = SPACE.sample(rng).canonical(1)
+        found.setdefault(member.digest, member)
+    return list(found.values())
+
+
+def costs(member: Architecture) -> dict[str, float | None]:
+    found = genotype_costs(member, 14, num_classes=10, in_channels=1, stem_reduction=1)
+    layers = sum(stage.modules * (stage.layers + 1) for stage in member.stages)
+    return {
+        "latency_ms": 0.02 * layers + found.multiply_adds * 1e-8 + found.memory_access_elements * 2e-8,
+        "energy_mj": found.multiply_adds * 1e-7 + 0.01,
+        "parameters": found.parameters,
+        "multiply_adds": found.multiply_adds,
+    }
+
+
+def accuracy(member: Architecture, epochs: int) -> float:
+    """Grows with width, with epochs, and a little less with depth; no noise."""
+    width = math.log(sum(stage.conv_channels for stage in member.stages))
+    depth = sum(stage.layers for stage in member.stages)
+    final = 0.6 + 0.05 * width - 0.002 * abs(depth - 9)
+    return final - 0.3 * (1 + 0.02 * depth) / (1 + epochs)
+
+
+def seen(member: Architecture, rungs: Iterable[int], *, running: int | None = None, closed: bool = False) -> Seen:
+    reached = list(rungs)
+    return Seen(
+        digest=member.digest,
+        architecture=member,
+        costs=costs(member),
+        accuracies={epochs: accuracy(member, epochs) for epochs in reached},
+        losses={epochs: 1.0 - accuracy(member, epochs) for epochs in reached},
+        running=running,
+        is_closed=closed,
+    )
+
+
+def history(
+    known: Sequence[Seen],
+    rungs: tuple[int, ...] = (1, 3, 9),
+    limits: Limits | None = None,
+    objectives: tuple[Objective, ...] = OBJECTIVES,
+) -> History:
+    return History(rungs, objectives, limits or Limits(), tuple(known))

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import numpy as np
+
+from osanas.models.analytic import genotype_costs
+from osanas.strategy.features import STRUCTURE
+from tests.strategy.helpers import FEATURES, SPACE, members
+
+
+def test_rows_are_finite_and_of_one_scale() -> None:
+    rows = FEATURES.accuracy(members(100))
+    assert rows.shape == (100, len(SPACE.dimensions) + len(STRUCTURE))
+    assert np.abs(rows[:, : len(SPACE.dimensions)]).max() <= 0.5
+    assert np.abs(rows).max() < 2.0
+
+
+def test_structure_is_what_it_says() -> None:
+    member = members(1)[0]
+    found = genotype_costs(member, 14, num_classes=10, in_channels=1, stem_reduction=1)
+    depth = sum(stage.modules * (stage.layers + 1) for stage in member.stages)
+    expected = [found.parameters, found.multiply_adds, found.memory_access_elements, depth]
+    assert np.allclose(np.exp(FEATURES.structure(member)), expected)
+
+
+def test_blocks_add_up() -> None:
+    member = members(1)[0]
+    found = genotype_costs(member, 14, num_classes=None, in_channels=1, stem_reduction=1)
+    blocks = FEATURES.cost([member])[0].reshape(5, 4)
+    assert blocks[:, 1].sum() == found.multiply_adds
+    assert blocks[:, 2].sum() == found.memory_access_elements
