@@ -59,7 +59,8 @@ def train(
         seed: Seed of order, augmentation and dropout.
         device: Where to train.
         checkpoint: Where the state is kept after each epoch. If the file is there, training goes on from it as if it
-            had never stopped; if it is corrupt or of another training, training starts over and a note says so.
+            had never stopped; if it is corrupt, of another training or of more epochs than asked for, training starts
+            over and a note says so.
         on_epoch: Called after each epoch trained here, before its checkpoint is written.
         should_stop: Asked at every step and after every epoch.
 
@@ -69,7 +70,7 @@ def train(
         EnvironmentFailure: The device failed, the checkpoint cannot be written, or a measurement of another process
             does not end.
         DataError: An image cannot be read.
-        UsageError: The checkpoint holds more epochs than asked for.
+        UsageError: No epoch is asked for.
         KeyboardInterrupt: Ctrl-C, as everywhere.
     """
     if epochs < 1:
@@ -153,13 +154,11 @@ class _Training:
         if self._checkpoint is None:
             return None
         state, note = read_checkpoint(self._checkpoint, self._identity, self._device)
+        if state is not None and len(state.curve) > epochs:  # of a database that was set back, for instance
+            note = f"The checkpoint {self._checkpoint} was of {len(state.curve)} epochs, so training started over."
+            state = None
         if note is not None:
             self.notes = (note,)
-        if state is not None and len(state.curve) > epochs:
-            raise UsageError(
-                f"The checkpoint {self._checkpoint} holds {len(state.curve)} epochs, more than the {epochs} asked for.",
-                f"Ask for at least {len(state.curve)} epochs, or name another checkpoint.",
-            )
         return state
 
     def _finish_epoch(self, module: TrainingModule, record: EpochRecord) -> None:

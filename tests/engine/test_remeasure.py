@@ -20,7 +20,7 @@ from osanas.store.view import StudyView
 from tests import fakes
 from tests.fakes import FEW, SMALL, Job, TableEvaluator, check_study, costs_of, open_optuna, search
 
-EFFICIENT = [list(SearchSpace.from_dict(SMALL).enumerate())[index] for index in (0, 19, 20, 94)]
+EFFICIENT = [list(SearchSpace.from_dict(SMALL).enumerate())[index] for index in (18, 19, 54)]
 """The front of all members of ``SMALL``."""
 SPACE = {**SMALL, "start_from": [member.to_dict() for member in EFFICIENT]}
 

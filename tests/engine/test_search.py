@@ -62,7 +62,7 @@ def test_every_sampler_with_one_to_three_objectives_and_limits(
 def test_the_known_cost_sampler_stays_within_the_limits_that_it_can_predict(
     job: Job, url: str, objectives: Sequence[Objective]
 ) -> None:
-    """More candidates than it draws before its models answer (10); about half of the space is too slow."""
+    """More candidates than it draws before its models answer (10); most of the space is too slow."""
     options = {"objectives": objectives, "max_latency_ms": 0.45}
     with warnings.catch_warnings(action="error"):
         view = search(replace(job, trials=16, sampler="known-cost", options=options))
@@ -71,7 +71,8 @@ def test_the_known_cost_sampler_stays_within_the_limits_that_it_can_predict(
     assert "duplicate" not in statuses
     if "latency_ms" in objectives:
         first = next(n for n in range(len(statuses)) if statuses[:n].count("complete") == 10)
-        assert set(statuses[first:]) == {"complete"}
+        assert statuses[:first].count("infeasible") > 10
+        assert statuses[first:].count("infeasible") <= 2
 
 
 def test_a_sampler_learns_where_candidates_are_infeasible(job: Job, url: str) -> None:

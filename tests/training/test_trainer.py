@@ -180,8 +180,15 @@ def test_a_finished_checkpoint_is_not_trained_again(tmp_path: Path) -> None:
     assert again == first
     assert seen == []
     assert_same(model.state_dict(), weights)
-    with pytest.raises(UsageError, match=r"holds 2 epochs, more than the 1 asked for\. Ask for at least 2 epochs"):
-        run(1, tmp_path / "a")
+
+
+def test_a_checkpoint_of_more_epochs_starts_over(tmp_path: Path) -> None:
+    straight, weights = run(1)
+    run(2, tmp_path / "a")
+    result, other_weights = run(1, tmp_path / "a")
+    assert result.notes == (f"The checkpoint {tmp_path / 'a'} was of 2 epochs, so training started over.",)
+    assert without_seconds(result) == without_seconds(straight)
+    assert_same(other_weights, weights)
 
 
 def test_a_corrupt_checkpoint_starts_over_and_says_so(tmp_path: Path) -> None:
