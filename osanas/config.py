@@ -52,6 +52,10 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+LIMITED = ("latency_ms", "energy_mj", "parameters", "multiply_adds")
+"""What limits are about."""
+
+
 class Limits(_Section):
     """Hard limits: a candidate beyond one is stopped before training."""
 

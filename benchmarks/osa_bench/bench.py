@@ -43,7 +43,7 @@ from sklearn.model_selection import KFold
 
 from osanas.arch import Architecture
 from osanas.errors import OsanasError, UsageError
-from osanas.models.analytic import GenotypeCosts, NetworkShape, genotype_costs
+from osanas.models.analytic import GenotypeCosts, NetworkShape
 from osanas.spaces import SearchSpace
 
 Matrix = NDArray[np.float64]
@@ -61,13 +61,7 @@ def canonical(architecture: Architecture) -> Architecture:
 
 def costs(architecture: Architecture) -> GenotypeCosts:
     """Parameters, multiply-adds and memory access of a member."""
-    return genotype_costs(
-        architecture,
-        SHAPE.resolution,
-        num_classes=SHAPE.num_classes,
-        in_channels=SHAPE.in_channels,
-        stem_reduction=SHAPE.stem_reduction,
-    )
+    return SHAPE.costs(architecture)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from osanas.arch import Architecture
 from osanas.config import Limits
-from osanas.models.analytic import NetworkShape, genotype_costs
+from osanas.models.analytic import NetworkShape
 from osanas.spaces import SearchSpace
 
 AT_ONCE = 8
@@ -19,13 +19,7 @@ def over_by_count(architecture: Architecture, shape: NetworkShape, limits: Limit
     """The limits on parameters and multiply-adds that a network breaks in words, or None."""
     if limits.max_parameters is None and limits.max_multiply_adds is None:
         return None
-    costs = genotype_costs(
-        architecture,
-        shape.resolution,
-        num_classes=shape.num_classes,
-        in_channels=shape.in_channels,
-        stem_reduction=shape.stem_reduction,
-    )
+    costs = shape.costs(architecture)
     counts = Limits(max_parameters=limits.max_parameters, max_multiply_adds=limits.max_multiply_adds)
     return counts.broken_by(
         {"latency_ms": None, "energy_mj": None, "parameters": costs.parameters, "multiply_adds": costs.multiply_adds}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from osanas.arch import Architecture
-from osanas.config import Limits
+from osanas.config import LIMITED, Limits
 from osanas.engine.checkpoints import Checkpoints
 from osanas.engine.events import EpochDone
 from osanas.engine.figures import check_finite, keep_costs
@@ -15,8 +15,6 @@ from osanas.errors import CandidateError, OsanasError
 from osanas.evaluation.evaluator import Evaluator
 from osanas.store.records import CurvePoint, EvaluationRecord, Outcome
 from osanas.store.store import Store
-
-LIMITED = ("latency_ms", "energy_mj", "parameters", "multiply_adds")
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from osanas.arch import Architecture
-from osanas.config import Limits, StudyConfig
+from osanas.config import LIMITED, Limits, StudyConfig
 from osanas.engine.api import study_identity
 from osanas.engine.events import Listener, Note
-from osanas.engine.population import LIMITED, Population, nothing_left, within_limits
+from osanas.engine.population import Population, nothing_left, within_limits
 from osanas.engine.probe import EpochTime, time_epoch, training_power_w
 from osanas.errors import CandidateError, EnvironmentFailure
 from osanas.evaluation.evaluator import CandidateCosts, Evaluator

@@ -10,14 +10,12 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
-from scipy.stats import binomtest
-
 from osanas.arch import Architecture
-from osanas.config import Limits
+from osanas.config import LIMITED, Limits
 from osanas.engine.members import Members
 from osanas.errors import CandidateError
 from osanas.evaluation.evaluator import CandidateCosts, Evaluator
-from osanas.models.analytic import GenotypeCosts, genotype_costs
+from osanas.models.analytic import GenotypeCosts
 from osanas.spaces import SearchSpace
 from osanas.strategy.cost import FEWEST, CostModel
 from osanas.strategy.features import Features
@@ -30,7 +28,6 @@ MEASURING_S = 30.0
 """After which no further one of them is begun, if there are ``FEWEST_MEASURED``."""
 FEWEST_MEASURED = 10
 
-LIMITED = ("latency_ms", "energy_mj", "parameters", "multiply_adds")
 _MEASURABLE = ("latency_ms", "energy_mj")
 
 Measure = Callable[[Architecture], CandidateCosts]
@@ -82,14 +79,7 @@ class Population:
 
     def count(self, architecture: Architecture) -> GenotypeCosts:
         """What a network costs by counting, built as the evaluator builds it."""
-        shape = self.features.shape
-        return genotype_costs(
-            architecture,
-            shape.resolution,
-            num_classes=shape.num_classes,
-            in_channels=shape.in_channels,
-            stem_reduction=shape.stem_reduction,
-        )
+        return self.features.shape.costs(architecture)
 
     def median(self) -> Architecture:
         """The member in the middle by multiply-adds."""
@@ -195,6 +185,8 @@ def nothing_left(within: Within, *, is_whole: bool) -> str:
 def _interval(count: int, total: int, *, is_whole: bool) -> tuple[float, float]:
     if is_whole:
         return count / total, count / total
+    from scipy.stats import binomtest
+
     found = binomtest(count, total).proportion_ci(method="wilson")
     return float(found.low), float(found.high)
 

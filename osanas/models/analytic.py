@@ -48,6 +48,16 @@ class NetworkShape:
     num_classes: int
     stem_reduction: int
 
+    def costs(self, architecture: Architecture) -> GenotypeCosts:
+        """Costs of an architecture's network, as ``genotype_costs``."""
+        return genotype_costs(
+            architecture,
+            self.resolution,
+            num_classes=self.num_classes,
+            in_channels=self.in_channels,
+            stem_reduction=self.stem_reduction,
+        )
+
 
 def stem_reduction_for(resolution: int) -> StemReduction:
     """The stem reduction that suits an image size: 1 up to 16 pixels, 2 up to 64, 4 above."""

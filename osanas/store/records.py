@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from osanas.arch import Architecture
-from osanas.config import Limits, StudyConfig
+from osanas.config import LIMITED, Limits, StudyConfig
 
 Status = Literal["complete", "running", "waiting", "infeasible", "failed", "duplicate"]
 
@@ -84,12 +84,7 @@ class Candidate:
     @property
     def costs(self) -> dict[str, float | None]:
         """What limits are about."""
-        return {
-            "latency_ms": self.latency_ms,
-            "energy_mj": self.energy_mj,
-            "parameters": self.parameters,
-            "multiply_adds": self.multiply_adds,
-        }
+        return {name: getattr(self, name) for name in LIMITED}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from osanas.arch import Architecture
-from osanas.config import StudyConfig
+from osanas.config import LIMITED, StudyConfig
 from osanas.errors import EnvironmentFailure
 from osanas.store.records import Candidate, EvaluationRecord, Lease, Status, StudyRecord
 from osanas.store.tables import CandidateRow, DuplicateRow, EpochRow, EvaluationRow, LeaseRow, StudyRow
@@ -109,7 +109,7 @@ def evaluation_of(row: sa.Row[Any], architecture: Architecture) -> EvaluationRec
     """A row of ``evaluations_of`` as a plain record."""
     return EvaluationRecord(
         **{name: getattr(row, name) for name in _ALIKE},
-        costs={name: getattr(row, name) for name in _COSTS},
+        costs={name: getattr(row, name) for name in LIMITED},
         architecture=architecture,
     )
 
@@ -118,7 +118,6 @@ _ALIKE = (
     *("id", "digest", "epochs", "trial", "status", "reason_kind", "reason", "accuracy", "measurement_key"),
     "train_loss",
 )
-_COSTS = ("latency_ms", "energy_mj", "parameters", "multiply_adds")
 
 
 def lower_rung(row: EvaluationRow, rows: Iterable[EvaluationRow]) -> EvaluationRow | None:

@@ -10,15 +10,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, Sum, WhiteKernel
-from sklearn.linear_model import BayesianRidge
 
 from osanas.strategy.history import Seen
+
+if TYPE_CHECKING:
+    from sklearn.gaussian_process.kernels import Sum
 
 Array = NDArray[np.float64]
 
@@ -72,6 +72,8 @@ def promises(seen: Sequence[Seen], rungs: Sequence[int]) -> dict[str, Promise]:
 def _extrapolated(
     taught: Sequence[Seen], waiting: Sequence[Seen], rung: int, found: dict[str, Promise]
 ) -> dict[str, Promise]:
+    from sklearn.linear_model import BayesianRidge  # loaded once there is something to fit: it takes a second
+
     inputs, centre, scale = _signals(taught, rung)
     targets = np.array([found[member.digest].mean for member in taught])
     middle, spread = targets.mean(), max(float(targets.std()), SEED_NOISE)
@@ -107,6 +109,8 @@ class AccuracyModel:
     """
 
     def __init__(self, rows: Array, known: Sequence[Promise]) -> None:
+        from sklearn.gaussian_process import GaussianProcessRegressor
+
         means = np.array([promise.mean for promise in known])
         self._middle, self._spread = float(means.mean()), max(float(means.std()), SEED_NOISE)
         targets = (means - self._middle) / self._spread
@@ -124,6 +128,10 @@ class AccuracyModel:
 
 def _tuned(rows: Array, targets: Array, noise: Array) -> Sum:
     """The kernel with the greatest likelihood."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
+
     trend = ConstantKernel(0.1, (0.03, 0.3)) * DotProduct(0.0, "fixed")
     smooth = ConstantKernel(0.5, (0.2, 2.0)) * Matern(2.0, (1.5, 6.0), nu=2.5)
     kernel = trend + smooth + WhiteKernel(0.1, (0.05, 0.6))

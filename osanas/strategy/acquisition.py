@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr
 
 Array = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ def _excess(mean: Array, std: Array, level: float) -> Array:
         return np.zeros(len(mean))
     spread = np.maximum(std, 1e-12)
     z = (mean - level) / spread
-    excess: Array = np.maximum(spread * (norm.pdf(z) + z * norm.cdf(z)), 0.0)
+    excess: Array = np.maximum(spread * (np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) + z * ndtr(z)), 0.0)
     return excess
 
 

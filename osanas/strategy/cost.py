@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LinearRegression
 
 Array = NDArray[np.float64]
 
@@ -46,6 +45,8 @@ class CostModel:
 
 class _Fit:
     def __init__(self, rows: Array, costs: Array) -> None:
+        from sklearn.linear_model import LinearRegression  # loaded once there is something to fit: it takes a second
+
         self._scale = np.maximum(rows.max(axis=0), 1.0)
         inputs = self._inputs(rows) / costs[:, None]
         self._model = LinearRegression(positive=True, fit_intercept=False).fit(inputs, np.ones(len(costs)))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osanas.arch import Architecture
-from osanas.models.analytic import NetworkShape, block_costs, genotype_costs
+from osanas.models.analytic import NetworkShape, block_costs
 from osanas.spaces import SearchSpace
 
 Array = NDArray[np.float64]
@@ -39,13 +39,7 @@ class Features:
 
     def structure(self, architecture: Architecture) -> Array:
         """What structure alone tells: logarithms of parameters, multiply-adds, memory access, and of the depth."""
-        costs = genotype_costs(
-            architecture,
-            self.shape.resolution,
-            num_classes=self.shape.num_classes,
-            in_channels=self.shape.in_channels,
-            stem_reduction=self.shape.stem_reduction,
-        )
+        costs = self.shape.costs(architecture)
         depth = sum(stage.modules * (stage.layers + 1) for stage in architecture.stages)
         return np.log([costs.parameters, costs.multiply_adds, costs.memory_access_elements, depth])
 

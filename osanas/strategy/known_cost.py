@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osanas.arch import Architecture
+from osanas.config import LIMITED
 from osanas.strategy.features import STRUCTURE, Features
 from osanas.strategy.history import History, Seen
 from osanas.strategy.outlook import Outlook, RowCache, outlook
@@ -174,7 +175,7 @@ def _ordered(worth: Mapping[str, float]) -> list[str]:
 
 
 def _limited(costs: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {name: costs.get(name) for name in ("latency_ms", "energy_mj", "parameters", "multiply_adds")}
+    return {name: costs.get(name) for name in LIMITED}
 
 
 def _state(history: History) -> object:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from osanas.strategy.features import STRUCTURE, Features
 from osanas.strategy.history import History
@@ -97,4 +96,6 @@ def _correlated(name: str, epochs: int | None, values: Sequence[float | None], a
     for column, what in ((read, "value of it"), (reached, "accuracy")):
         if np.ptp(column) == 0:
             return Signal(name, epochs, None, len(found), f"all candidates have one {what}")
+    from scipy.stats import spearmanr  # takes a second, which a listing pays only where there is something to tell
+
     return Signal(name, epochs, float(spearmanr(read, reached).statistic), len(found))
