@@ -21,16 +21,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from osanas.arch import Architecture
-from osanas.measure.device import resolve_device
-from osanas.measure.energy import open_meter
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.space import SearchSpace
+from osanas.machine.device import resolve_device
+from osanas.measure.energy.choose import open_meter
+from osanas.measure.energy.meter import EnergyMeter, Unavailable
 from osanas.measure.measurement import Measurement, measure
-from osanas.measure.meter import EnergyMeter, Unavailable
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.rounds import per_round, pooled
 from osanas.measure.runtimes import resolve_runtime
 from osanas.models.build import build, stem_reduction_for
-from osanas.spaces import SearchSpace
 
 REPETITIONS = 2
 NAIVE_WARMUPS = 3

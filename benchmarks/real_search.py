@@ -21,11 +21,11 @@ import torch
 
 import osanas
 from benchmarks.osa_bench.train import BATCH_SIZE, EPOCHS, RESOLUTION, SPACE, TRAIN_SAMPLES, network, test_accuracy
-from osanas.config import StudyConfig
 from osanas.pareto import Direction, front, hypervolume
-from osanas.recipe import Recipe
-from osanas.store.records import Candidate
-from osanas.tasks.data import load
+from osanas.study.config import StudyConfig
+from osanas.study.recipe import Recipe
+from osanas.study.records import Candidate
+from osanas.tasks.classification.data import load
 from osanas.training.trainer import train
 
 METHODS = {"tpe": ("tpe", (EPOCHS,)), "default": ("known-cost", (1, 3, EPOCHS))}

@@ -18,12 +18,12 @@ from collections.abc import Sequence
 
 import torch
 
-from osanas.arch import Architecture
-from osanas.models.analytic import genotype_costs
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import genotype_costs
+from osanas.genotype.space import SearchSpace
 from osanas.models.build import build, stem_reduction_for
-from osanas.recipe import Recipe
-from osanas.spaces import SearchSpace
-from osanas.tasks.data import ClassificationData, load
+from osanas.study.recipe import Recipe
+from osanas.tasks.classification.data import ClassificationData, load
 from osanas.training.trainer import train
 
 SEEDS = 2

@@ -17,11 +17,11 @@ import torch
 from torch import nn
 
 from osanas.models.build import build, stem_reduction_for
-from osanas.recipe import Recipe
-from osanas.tasks.classification import loss
-from osanas.tasks.data import ClassificationData, load
+from osanas.study.recipe import Recipe
+from osanas.tasks.classification.augment import loss
+from osanas.tasks.classification.batches import TrainingBatches, ValidationBatches
+from osanas.tasks.classification.data import ClassificationData, load
 from osanas.training.averaging import WeightAverage
-from osanas.training.batches import TrainingBatches, ValidationBatches
 from osanas.training.module import build_optimizer
 from osanas.training.trainer import train
 

@@ -9,22 +9,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from osanas.arch import Architecture
     from osanas.engine.api import search
+    from osanas.genotype.architecture import Architecture
+    from osanas.genotype.space import SearchSpace
     from osanas.models.build import build, build_backbone
-    from osanas.spaces import SearchSpace
-    from osanas.store.places import open_study
-    from osanas.store.records import Candidate
+    from osanas.results.places import open_study
+    from osanas.study.records import Candidate
 
 __all__ = ["Architecture", "Candidate", "SearchSpace", "build", "build_backbone", "open_study", "search"]
 
 _HOMES = {
-    "Architecture": "osanas.arch",
-    "Candidate": "osanas.store.records",
-    "SearchSpace": "osanas.spaces",
+    "Architecture": "osanas.genotype.architecture",
+    "Candidate": "osanas.study.records",
+    "SearchSpace": "osanas.genotype.space",
     "build": "osanas.models.build",
     "build_backbone": "osanas.models.build",
-    "open_study": "osanas.store.places",
+    "open_study": "osanas.results.places",
     "search": "osanas.engine.api",
 }
 

@@ -19,23 +19,23 @@ from typing import Any, Self, cast
 
 import optuna
 
-from osanas.arch import Architecture
-from osanas.config import OBJECTIVES, Objective, StudyConfig
 from osanas.engine import api, worker
 from osanas.engine import optuna_study as adapter
 from osanas.engine.checkpoints import Checkpoints
-from osanas.engine.events import Event, SearchStarted
 from osanas.engine.history import history_of
 from osanas.errors import OsanasError, TrainingStopped
 from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys, Trained
-from osanas.models.analytic import NetworkShape
-from osanas.spaces import SearchSpace
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.space import SearchSpace
 from osanas.store.database import parse_url
-from osanas.store.records import CurvePoint, StudyRecord
 from osanas.store.store import Store
 from osanas.strategy.features import Features
 from osanas.strategy.known_cost import KnownCost
 from osanas.strategy.ladder import next_promotion
+from osanas.study.config import OBJECTIVES, Objective, StudyConfig
+from osanas.study.events import Event, SearchStarted
+from osanas.study.records import CurvePoint, StudyRecord
 
 ROOT = Path(__file__).parent.parent
 

@@ -27,7 +27,7 @@ def test_the_probe_sees_what_is_loaded() -> None:
         "import osanas",
         "from osanas import Architecture, SearchSpace; SearchSpace.load('vovnet').smallest().digest",
         "from osanas.pareto import front; front([(1, 2)], ['minimize'] * 2)",
-        "import osanas.config, osanas.validation, osanas.errors",
+        "import osanas.study.config, osanas.validation, osanas.errors",
         "import osanas; dir(osanas)",
     ],
 )

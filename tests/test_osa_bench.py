@@ -24,11 +24,11 @@ from benchmarks.osa_bench import bench as osa
 from benchmarks.osa_bench.bench import EPOCHS, FOLDER, Matrix, OsaBench, Regression, Table, canonical, features
 from benchmarks.osa_bench.evaluator import BenchEvaluator
 from benchmarks.osa_bench.replay import Method, Trace, replay
-from osanas.arch import Architecture
 from osanas.errors import TrainingStopped, UsageError
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.space import SearchSpace
 from osanas.pareto import hypervolume
-from osanas.spaces import SearchSpace
-from osanas.store.records import CurvePoint
+from osanas.study.records import CurvePoint
 from tests.fakes import SMALL
 
 MEMBERS = 70

@@ -71,7 +71,7 @@ def test_an_installed_package_finds_its_spaces(built: Path, tmp_path: Path) -> N
         wheel.extractall(tmp_path)
     code = (
         "import osanas\n"
-        "from osanas.spaces import SearchSpace, available\n"
+        "from osanas.genotype.space import SearchSpace, available\n"
         "print(osanas.__file__)\n"
         "print(osanas.__version__)\n"
         "print(*available())\n"

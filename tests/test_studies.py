@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from osanas.config import find_study_file, study_config
+from osanas.genotype.space import SearchSpace
 from osanas.shipped import shipped_folder
-from osanas.spaces import SearchSpace
+from osanas.study.config import find_study_file, study_config
 
 FILES = sorted(shipped_folder("studies").glob("*.yaml"))
 

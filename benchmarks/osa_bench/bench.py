@@ -41,10 +41,10 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
 from sklearn.model_selection import KFold
 
-from osanas.arch import Architecture
 from osanas.errors import OsanasError, UsageError
-from osanas.models.analytic import GenotypeCosts, NetworkShape
-from osanas.spaces import SearchSpace
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import GenotypeCosts, NetworkShape
+from osanas.genotype.space import SearchSpace
 
 Matrix = NDArray[np.float64]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.osa_bench.bench import EPOCHS, SHAPE, OsaBench, canonical, costs
-from osanas.arch import Architecture
 from osanas.errors import TrainingStopped, UsageError
 from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys, Trained
-from osanas.models.analytic import NetworkShape
-from osanas.store.records import CurvePoint
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import NetworkShape
 from osanas.store.store import Store
+from osanas.study.records import CurvePoint
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,17 @@ from typing import Literal, Protocol, get_args
 import optuna
 
 from benchmarks.osa_bench.bench import EPOCHS, FOLDER, SHAPE, OsaBench, canonical, costs
-from osanas.arch import Architecture
-from osanas.config import Direction, Limits, OptunaSampler
-from osanas.engine.members import Members
 from osanas.engine.optuna_study import distributions, make_sampler
 from osanas.engine.streaks import Streaks
 from osanas.errors import OsanasError
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.members import Members
 from osanas.pareto import front, hypervolume
 from osanas.strategy.features import Features
 from osanas.strategy.history import History, Seen
 from osanas.strategy.known_cost import KnownCost, Price
 from osanas.strategy.ladder import Promotion, next_promotion
+from osanas.study.config import Direction, Limits, OptunaSampler
 
 Method = Literal["random", "tpe", "nsga2", "gp", "ladder", "known-cost", "default"]
 METHODS: tuple[Method, ...] = get_args(Method)

@@ -24,16 +24,16 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
-from osanas.arch import Architecture
-from osanas.measure.energy import Unavailable
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.space import SearchSpace
+from osanas.measure.energy.choose import Unavailable
 from osanas.measure.measurement import measure
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.rounds import interleaved, per_round
 from osanas.models.build import build
-from osanas.models.classifier import Classifier
-from osanas.recipe import Recipe
-from osanas.spaces import SearchSpace
-from osanas.tasks.data import ClassificationData, load
+from osanas.models.heads import Classifier
+from osanas.study.recipe import Recipe
+from osanas.tasks.classification.data import ClassificationData, load
 from osanas.training.trainer import train
 
 FOLDER = Path(__file__).parent

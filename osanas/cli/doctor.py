@@ -32,8 +32,8 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Say what this machine has for a search, and what to do about what is missing."""
-    from osanas.cli.layout import print_text
-    from osanas.cli.reports import print_doctor
+    from osanas.cli.render.layout import print_text
+    from osanas.cli.render.profile import print_doctor
     from osanas.measure.inventory import inventory
 
     extras = {name: all(find_spec(module) for module in modules) for name, modules in EXTRAS.items()}
@@ -51,7 +51,7 @@ def doctor(
 
 def _data(data_dir: Path | None) -> dict[str, Any]:
     """Which data sets can be read without a download."""
-    from osanas.tasks.sources import default_data_dir, fashion_mnist_folder, read_digits
+    from osanas.tasks.classification.sources import default_data_dir, fashion_mnist_folder, read_digits
 
     root = default_data_dir() if data_dir is None else data_dir
     fix = "Name their folder with --data-dir"

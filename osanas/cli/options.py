@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from osanas.store.view import StudyView
+    from osanas.results.study import StudyView
 
 Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON document on standard output.")]
 Storage = Annotated[
@@ -60,7 +60,7 @@ Runtime = Annotated[
 def study_name(text: str) -> str:
     """The name of a study given by name or by study file."""
     if text.endswith((".yaml", ".yml")):
-        from osanas.config import find_study_file, study_config
+        from osanas.study.config import find_study_file, study_config
 
         return study_config(find_study_file(text), {}).name
     return text.rstrip("/").removeprefix("studies/")
@@ -73,7 +73,7 @@ def open_view(study: str, storage: str | None) -> StudyView:
         StudyError: There is no such study; among those of this folder a similar name is suggested.
     """
     from osanas.errors import StudyError
-    from osanas.store.places import STUDIES, open_study, study_folder
+    from osanas.results.places import STUDIES, open_study, study_folder
     from osanas.validation import did_you_mean
 
     name = study_name(study)

@@ -23,8 +23,8 @@ from osanas.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from osanas.evaluation.profile import Profiler, Turn
-    from osanas.evaluation.subjects import Subject
+    from osanas.profiling.networks import Subject
+    from osanas.profiling.profiler import Profiler, Turn
 
 ROUNDS = 3
 """Rounds of several networks, unless told otherwise: as many as tell a drift from a trend."""
@@ -95,7 +95,7 @@ def profile(
 
     Example: osanas profile --paper --baseline vovnet39
     """
-    from osanas.cli.reports import print_profile, print_profile_csv
+    from osanas.cli.render.profile import print_profile, print_profile_csv
     from osanas.errors import UsageError
 
     if json and csv:
@@ -133,7 +133,7 @@ def _print_turn(turn: Turn) -> None:
 def _subjects(models: Sequence[str], storage: str | None, *, paper: bool) -> tuple[list[Subject], list[str]]:
     """The networks, each once, and notes on those of the paper that cannot be had."""
     from osanas.errors import UsageError
-    from osanas.evaluation.subjects import paper_models
+    from osanas.profiling.networks import paper_models
     from osanas.store.store import Store
 
     named, notes = paper_models() if paper else ([], [])
@@ -149,15 +149,15 @@ def _subjects(models: Sequence[str], storage: str | None, *, paper: bool) -> tup
 
 
 def _of_name(text: str) -> Subject:
-    from osanas.evaluation.subjects import subject
+    from osanas.profiling.networks import subject
 
     return subject(text)
 
 
 def _of_study(text: str, storage: str | None) -> Subject | None:
     """The candidate that ``STUDY:TRIAL`` means, with the study's database; None for another MODEL."""
-    from osanas.evaluation.subjects import study_of, subject
-    from osanas.store.places import storage_url
+    from osanas.profiling.networks import study_of, subject
+    from osanas.results.places import storage_url
     from osanas.store.store import Store
 
     study = study_of(text)
@@ -192,11 +192,11 @@ def _profiler(
 ) -> Profiler:
     import torch
 
-    from osanas.evaluation.profile import Profiler
-    from osanas.measure.device import identify, resolve_device
-    from osanas.measure.energy import open_meter
+    from osanas.machine.device import identify, resolve_device
+    from osanas.measure.energy.choose import open_meter
     from osanas.measure.protocol import MeasurementProtocol
     from osanas.measure.runtimes import check_runtime, resolve_runtime
+    from osanas.profiling.profiler import Profiler
 
     where = resolve_device(device)
     checked = MeasurementProtocol(runtime=resolve_runtime(runtime, where), **settings)

@@ -25,8 +25,8 @@ from osanas.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from osanas.config import StudyConfig
-    from osanas.engine.events import Event
+    from osanas.study.config import StudyConfig
+    from osanas.study.events import Event
 
 SEARCH = "What is searched"
 DATA = "Data and training"
@@ -211,7 +211,7 @@ def _parts(text: str | None) -> list[str] | None:
 
 
 def _config(study: str | None, options: dict[str, Any]) -> StudyConfig:
-    from osanas.config import find_study_file, study_config
+    from osanas.study.config import find_study_file, study_config
 
     if study is not None and (study.endswith((".yaml", ".yml")) or "/" in study):
         return study_config(find_study_file(study), options)
@@ -219,7 +219,7 @@ def _config(study: str | None, options: dict[str, Any]) -> StudyConfig:
 
 
 def _run(config: StudyConfig, storage: str | None, *, remeasure: bool | None, as_json: bool) -> None:
-    from osanas.cli.progress import progress
+    from osanas.cli.render.progress import progress
     from osanas.cli.studies import print_pareto
     from osanas.engine.api import run_search
 
@@ -260,9 +260,9 @@ def _interrupts() -> Iterator[threading.Event]:
 
 
 def _dry_run(config: StudyConfig, storage: str | None, *, as_json: bool) -> None:
-    from osanas.cli.progress import progress
-    from osanas.cli.reports import print_plan
-    from osanas.engine.plan import plan
+    from osanas.cli.render.profile import print_plan
+    from osanas.cli.render.progress import progress
+    from osanas.forecast.forecast import plan
 
     with progress() as (listener, _):
         document = plan(config, storage, listener=listener)

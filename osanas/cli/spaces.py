@@ -15,8 +15,8 @@ def spaces(
     json: Json = False,
 ) -> None:
     """List the search spaces, or show one: its dimensions, its size and what its members cost."""
-    from osanas.cli.reports import print_space, print_spaces
-    from osanas.spaces import SearchSpace, available
+    from osanas.cli.render.profile import print_space, print_spaces
+    from osanas.genotype.space import SearchSpace, available
 
     if name is None:
         loaded = [SearchSpace.load(known) for known in available()]
@@ -37,7 +37,7 @@ def spaces(
 
 def _members(space: Any, resolution: int) -> list[dict[str, Any]]:
     """Costs of the smallest, the starting and the largest members, in closed form."""
-    from osanas.models.analytic import genotype_costs, stem_reduction_for
+    from osanas.genotype.closed_form import genotype_costs, stem_reduction_for
 
     members = [("smallest", space.smallest()), *space.start_from, ("largest", space.largest())]
     rows = []

@@ -9,14 +9,14 @@ import typer
 from osanas.cli.options import Json, Storage, open_view, print_json
 
 if TYPE_CHECKING:
-    from osanas.store.view import StudyView
+    from osanas.results.study import StudyView
 
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its study file.")]
 
 
 def studies(storage: Storage = None, json: Json = False) -> None:
     """List the studies of this folder, or of a database."""
-    from osanas.cli.tables import print_studies
+    from osanas.cli.render.studies import print_studies
 
     rows = _summaries(storage)
     if json:
@@ -34,9 +34,9 @@ def show(
     json: Json = False,
 ) -> None:
     """List every trial of a study, or show one with its learning curve and architecture."""
-    from osanas.cli.reports import print_signals
-    from osanas.cli.tables import print_trial, print_trials
-    from osanas.engine.study_signals import study_signals
+    from osanas.cli.render.profile import print_signals
+    from osanas.cli.render.studies import print_trial, print_trials
+    from osanas.results.signals import study_signals
 
     view = open_view(study, storage)
     if trial is not None:
@@ -71,7 +71,7 @@ def print_pareto(view: StudyView, *, as_json: bool, all_rungs: bool = False) -> 
     Raises:
         SearchFailed: There is no candidate on it.
     """
-    from osanas.cli.tables import print_front
+    from osanas.cli.render.studies import print_front
     from osanas.errors import SearchFailed
 
     found = view.front(all_rungs=all_rungs)
@@ -95,7 +95,7 @@ def print_pareto(view: StudyView, *, as_json: bool, all_rungs: bool = False) -> 
 
 def _summaries(storage: str | None) -> list[dict[str, Any]]:
     from osanas.errors import OsanasError
-    from osanas.store.places import STUDIES, storage_url
+    from osanas.results.places import STUDIES, storage_url
     from osanas.store.store import Store
 
     databases = [storage] if storage else [storage_url(path.parent.name, None) for path in STUDIES.glob("*/study.db")]

@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from osanas.config import Objective, SamplerName, StudyConfig, difference, overridden
 from osanas.engine import optuna_study as adapter
-from osanas.engine.events import CandidateDone, Event, Listener, Note
 from osanas.engine.remeasure import Ask
 from osanas.engine.worker import Worker
 from osanas.errors import UsageError
 from osanas.evaluation.evaluator import Evaluator
-from osanas.spaces import SearchSpace
-from osanas.store.places import storage_url, study_folder
-from osanas.store.records import Candidate
+from osanas.genotype.space import SearchSpace
+from osanas.results.places import storage_url, study_folder
+from osanas.results.study import StudyView
 from osanas.store.store import Store
-from osanas.store.view import StudyView
+from osanas.study.config import Objective, SamplerName, StudyConfig, difference, overridden
+from osanas.study.events import CandidateDone, Event, Listener, Note
+from osanas.study.records import Candidate
 from osanas.validation import validate
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 from functools import cached_property
 
-from osanas.arch import Architecture
-from osanas.config import Limits
-from osanas.models.analytic import NetworkShape
-from osanas.spaces import SearchSpace
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.space import SearchSpace
+from osanas.study.config import Limits
 
 AT_ONCE = 8
 """Starting points before the sampler has its first turn; further ones take turns with it."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
-from osanas.arch import Architecture
-from osanas.config import LIMITED, Limits
 from osanas.engine.checkpoints import Checkpoints
-from osanas.engine.events import EpochDone
 from osanas.engine.figures import check_finite, keep_costs
 from osanas.engine.voice import Voice
 from osanas.errors import CandidateError, OsanasError
 from osanas.evaluation.evaluator import Evaluator
-from osanas.store.records import CurvePoint, EvaluationRecord, Outcome
+from osanas.genotype.architecture import Architecture
 from osanas.store.store import Store
+from osanas.study.config import LIMITED, Limits
+from osanas.study.events import EpochDone
+from osanas.study.records import CurvePoint, EvaluationRecord, Outcome
 
 
 @dataclass(frozen=True)

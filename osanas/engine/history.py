@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from osanas.config import Limits, Objective
-from osanas.store.records import EvaluationRecord
 from osanas.strategy.history import History, Seen
+from osanas.study.config import Limits, Objective
+from osanas.study.records import EvaluationRecord
 
 
 def history_of(

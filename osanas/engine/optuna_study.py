@@ -18,10 +18,9 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from osanas.arch import Architecture
-from osanas.config import OBJECTIVES, Objective, OptunaSampler
 from osanas.errors import EnvironmentFailure, StudyError, UsageError
-from osanas.spaces import SearchSpace
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.space import SearchSpace
 from osanas.store.database import (
     creation_lock,
     database_errors,
@@ -31,6 +30,7 @@ from osanas.store.database import (
     tune,
 )
 from osanas.store.store import Store
+from osanas.study.config import OBJECTIVES, Objective, OptunaSampler
 
 ARCHITECTURE_ATTR = "digest"
 EPOCHS_ATTR = "epochs"

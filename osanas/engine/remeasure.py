@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from osanas.engine.events import Event, Note, Remeasuring
 from osanas.engine.figures import keep_costs, keep_measurement
 from osanas.errors import CandidateError
 from osanas.evaluation.evaluator import Evaluator
-from osanas.store.records import Candidate
+from osanas.results.study import StudyView
 from osanas.store.store import Store
-from osanas.store.view import StudyView
+from osanas.study.events import Event, Note, Remeasuring
+from osanas.study.records import Candidate
 
 Ask = Callable[[str], bool]
 """Puts a question to the user: yes or no."""

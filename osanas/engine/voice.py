@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from osanas.engine.events import Event, Listener, Note
+from osanas.study.events import Event, Listener, Note
 
 
 @dataclass

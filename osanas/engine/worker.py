@@ -16,35 +16,35 @@ from pathlib import Path
 import optuna
 from optuna.samplers import BaseSampler
 
-from osanas.arch import Architecture
-from osanas.config import Objective, StudyConfig
 from osanas.engine import optuna_study as adapter
 from osanas.engine.checkpoints import Checkpoints, worth_keeping
 from osanas.engine.counted import StartingPoints, none_fits
 from osanas.engine.evaluating import Evaluating
-from osanas.engine.events import CandidateDone, CandidateStarted, Listener, Note, SearchStarted, Waiting
 from osanas.engine.first_rungs import FirstRungs
 from osanas.engine.history import fits_now, history_of
 from osanas.engine.known_cost_sampler import KnownCostSampler
-from osanas.engine.members import Members
 from osanas.engine.next_step import NextStep
+from osanas.engine.optuna_sync import Telling
 from osanas.engine.remeasure import Ask, Remeasurement
 from osanas.engine.streaks import FAILURES_IN_A_ROW, INFEASIBLE_IN_A_ROW, Streaks
-from osanas.engine.telling import Telling
 from osanas.engine.voice import Voice
 from osanas.errors import SearchFailed, StudyError, TrainingStopped
 from osanas.evaluation.evaluator import Evaluator
-from osanas.spaces import SearchSpace
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.members import Members
+from osanas.genotype.space import SearchSpace
+from osanas.results.study import StudyView, front_of
 from osanas.store import leases
 from osanas.store.database import masked
-from osanas.store.records import EvaluationRecord, Lease, Outcome, StudyRecord
 from osanas.store.rows import lease_lost
 from osanas.store.store import Store
-from osanas.store.view import StudyView, front_of
 from osanas.strategy.features import Features
 from osanas.strategy.history import History
 from osanas.strategy.known_cost import KnownCost
 from osanas.strategy.ladder import Promotion
+from osanas.study.config import Objective, StudyConfig
+from osanas.study.events import CandidateDone, CandidateStarted, Listener, Note, SearchStarted, Waiting
+from osanas.study.records import EvaluationRecord, Lease, Outcome, StudyRecord
 
 POLL_S = 2.0
 

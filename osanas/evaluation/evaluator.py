@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from osanas.arch import Architecture
-from osanas.models.analytic import NetworkShape
-from osanas.store.records import CurvePoint
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import NetworkShape
 from osanas.store.store import Store
+from osanas.study.records import CurvePoint
 
 
 @dataclass(frozen=True)

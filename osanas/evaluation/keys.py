@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from osanas.measure.device import DeviceIdentity
+from osanas.machine.device import DeviceIdentity
+from osanas.measure.energy.meter import EnergyMeter, Unavailable
 from osanas.measure.measurement import measurement_key
-from osanas.measure.meter import EnergyMeter, Unavailable
 from osanas.measure.protocol import MeasurementProtocol
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import psutil
 import torch
 
-from osanas.measure.clock import SystemClock
-from osanas.measure.device import cpu_model, cuda_missing, cudnn_version, device_uuid, usable_cpus
-from osanas.measure.energy import MeterSources
-from osanas.measure.nvml_devices import nvml_inventory
-from osanas.measure.rapl import rapl_inventory
+from osanas.machine.clock import SystemClock
+from osanas.machine.device import cpu_model, cuda_missing, cudnn_version, device_uuid, usable_cpus
+from osanas.measure.energy.choose import MeterSources
+from osanas.measure.energy.nvml_boards import nvml_inventory
+from osanas.measure.energy.rapl import rapl_inventory
 
 
 def inventory(*, sources: MeterSources | None = None) -> dict[str, Any]:

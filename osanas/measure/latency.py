@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from osanas.errors import CandidateError
-from osanas.measure.clock import Clock, SystemClock, now_s
-from osanas.measure.conditions import MachineWatch, contention_flags
+from osanas.machine.clock import Clock, SystemClock, now_s
+from osanas.machine.conditions import MachineWatch, contention_flags
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.statistics import (
     FEWEST_FOR_INTERVAL,

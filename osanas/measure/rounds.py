@@ -13,8 +13,9 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
+from osanas.measure.energy.meter import Exclusivity
+from osanas.measure.energy.windows import TRUE_ALTHOUGH_VOID
 from osanas.measure.measurement import Measurement
-from osanas.measure.meter import Exclusivity
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.statistics import (
     FEWEST_FOR_INTERVAL,
@@ -22,7 +23,6 @@ from osanas.measure.statistics import (
     median_interval,
     relative_half_width,
 )
-from osanas.measure.windows import TRUE_ALTHOUGH_VOID
 
 DRIFT = 0.05
 """Spread of the rounds' medians over their median above which a measurement is flagged ``drift``."""

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from osanas.errors import CandidateError, MissingExtraError, OsanasError, UsageError
+from osanas.machine.failures import failure_kind, reason
 from osanas.measure.deploy import check_precision
-from osanas.measure.failures import failure_kind, reason
 from osanas.measure.protocol import Precision, Runtime
 from osanas.validation import did_you_mean
 

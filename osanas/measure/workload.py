@@ -21,10 +21,10 @@ import torch
 from torch import nn
 
 from osanas.errors import CandidateError, EnvironmentFailure
-from osanas.measure.clock import Clock
-from osanas.measure.conditions import settings
+from osanas.machine.clock import Clock
+from osanas.machine.conditions import settings
+from osanas.machine.failures import failure_kind, reason
 from osanas.measure.deploy import DTYPES, deployed
-from osanas.measure.failures import failure_kind, reason
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.runtimes import Runner, building, captured, check_runtime, prepared
 
@@ -62,7 +62,7 @@ class Workload(ABC):
 
     Attributes:
         details: What the runtime tells of itself.
-        settings: Of the machine, as ``osanas.measure.conditions`` reads them.
+        settings: Of the machine, as ``osanas.machine.conditions`` reads them.
     """
 
     notes: tuple[str, ...] = ()

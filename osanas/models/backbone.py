@@ -6,8 +6,8 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from osanas.arch import STAGE_NAMES, Architecture
-from osanas.models.analytic import (
+from osanas.genotype.architecture import STAGE_NAMES, Architecture
+from osanas.genotype.closed_form import (
     StemReduction,
     checked_stem_reduction,
     module_attentions,

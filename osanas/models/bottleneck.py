@@ -14,7 +14,7 @@ from torch import nn
 
 from osanas.models.backbone import initialise
 from osanas.models.build import build
-from osanas.models.classifier import Classifier
+from osanas.models.heads import Classifier
 from osanas.models.osa import ConvUnit, OSAModule
 
 BOTTLENECK_NAME = "vovnet27_slim_bottleneck"

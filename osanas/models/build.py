@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from osanas.arch import VARIANTS, Architecture
 from osanas.errors import UsageError
-from osanas.models.analytic import StemReduction, check_resolution, checked_stem_reduction, stem_reduction_for
+from osanas.genotype.architecture import VARIANTS, Architecture
+from osanas.genotype.closed_form import StemReduction, check_resolution, checked_stem_reduction, stem_reduction_for
 from osanas.models.backbone import OSABackbone
-from osanas.models.classifier import Classifier
+from osanas.models.heads import Classifier
 from osanas.validation import did_you_mean
 
 __all__ = [

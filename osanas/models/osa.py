@@ -14,8 +14,8 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from osanas.arch import Conv
-from osanas.models.analytic import ModuleAttention, eca_kernel_size
+from osanas.genotype.architecture import Conv
+from osanas.genotype.closed_form import ModuleAttention, eca_kernel_size
 
 
 class ConvUnit(nn.Module):

@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from osanas.errors import EnvironmentFailure, OsanasError
-from osanas.store.process import ProcessIdentity, this_process
-from osanas.store.records import EvaluationRecord, Holder, Lease
+from osanas.machine.process import ProcessIdentity, this_process
 from osanas.store.rows import evaluation_record, lock_study, row_count, update_lease
 from osanas.store.store import Store
 from osanas.store.tables import CandidateRow, EvaluationRow, LeaseRow
+from osanas.study.records import EvaluationRecord, Holder, Lease
 
 LEASE_S = 60.0
 RENEWAL_S = 10.0

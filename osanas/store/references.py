@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from osanas.store.records import ReferencePoint
 from osanas.store.store import Store
 from osanas.store.tables import MeasurementRow, ReferenceRow
+from osanas.study.records import ReferencePoint
 
 DRIFT = "drift"
 """Flag of what was measured while the reference network's latency was off."""

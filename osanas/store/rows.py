@@ -8,11 +8,11 @@ from typing import Any, Literal, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from osanas.arch import Architecture
-from osanas.config import LIMITED, StudyConfig
 from osanas.errors import EnvironmentFailure
-from osanas.store.records import Candidate, EvaluationRecord, Lease, Status, StudyRecord
+from osanas.genotype.architecture import Architecture
 from osanas.store.tables import CandidateRow, DuplicateRow, EpochRow, EvaluationRow, LeaseRow, StudyRow
+from osanas.study.config import LIMITED, StudyConfig
+from osanas.study.records import Candidate, EvaluationRecord, Lease, Status, StudyRecord
 
 
 def lock_study(session: Session, study_id: int) -> None:

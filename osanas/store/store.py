@@ -13,22 +13,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from osanas.arch import Architecture
-from osanas.config import StudyConfig
 from osanas.errors import StudyError
+from osanas.genotype.architecture import Architecture
 from osanas.store.database import database_errors, masked, open_engine, parse_url
-from osanas.store.identity import require_same
-from osanas.store.records import (
-    Candidate,
-    CurvePoint,
-    EvaluationRecord,
-    Lease,
-    MeasurementRecord,
-    Outcome,
-    Status,
-    StudyRecord,
-    StudySummary,
-)
 from osanas.store.rows import (
     candidate_records,
     evaluation_of,
@@ -40,6 +27,19 @@ from osanas.store.rows import (
     update_lease,
 )
 from osanas.store.tables import CandidateRow, DuplicateRow, EpochRow, EvaluationRow, MeasurementRow, StudyRow
+from osanas.study.config import StudyConfig
+from osanas.study.identity import require_same
+from osanas.study.records import (
+    Candidate,
+    CurvePoint,
+    EvaluationRecord,
+    Lease,
+    MeasurementRecord,
+    Outcome,
+    Status,
+    StudyRecord,
+    StudySummary,
+)
 from osanas.validation import did_you_mean
 
 Result = TypeVar("Result")

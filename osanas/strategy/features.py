@@ -10,9 +10,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from osanas.arch import Architecture
-from osanas.models.analytic import NetworkShape, block_costs
-from osanas.spaces import SearchSpace
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import NetworkShape, block_costs
+from osanas.genotype.space import SearchSpace
 
 Array = NDArray[np.float64]
 

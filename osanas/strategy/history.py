@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from osanas.arch import Architecture
-from osanas.config import Limits, Objective
+from osanas.genotype.architecture import Architecture
+from osanas.study.config import Limits, Objective
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from osanas.arch import Architecture
-from osanas.config import LIMITED
+from osanas.genotype.architecture import Architecture
 from osanas.strategy.features import STRUCTURE, Features
 from osanas.strategy.history import History, Seen
-from osanas.strategy.outlook import Outlook, RowCache, outlook
-from osanas.strategy.pool import distinct, mutations, random_members
+from osanas.strategy.proposals import distinct, mutations, random_members
+from osanas.strategy.surrogate import Outlook, RowCache, outlook
+from osanas.study.config import LIMITED
 
 Array = NDArray[np.float64]
 Price = Callable[[Architecture], Mapping[str, float | None]]

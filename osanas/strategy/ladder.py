@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from osanas.arch import Architecture
+from osanas.genotype.architecture import Architecture
 from osanas.strategy.history import History, Seen
 from osanas.strategy.known_cost import KnownCost, Price
 

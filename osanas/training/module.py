@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from osanas.errors import CandidateError, TrainingStopped
-from osanas.recipe import Recipe
-from osanas.tasks.classification import accuracy_metric, loss
-from osanas.tasks.splits import Batch
+from osanas.study.recipe import Recipe
+from osanas.tasks.classification.augment import accuracy_metric, loss
+from osanas.tasks.classification.batches import epoch_seed
+from osanas.tasks.images import Batch
 from osanas.training.averaging import WeightAverage
-from osanas.training.batches import epoch_seed
 from osanas.training.records import EpochRecord
 
 _LOSS_CHECK_STEPS_ON_GPU = 50

@@ -18,12 +18,12 @@ from pytorch_lightning.plugins.environments import LightningEnvironment  # type:
 from torch import nn
 
 from osanas.errors import CandidateError, EnvironmentFailure, UsageError
-from osanas.measure.device import device_uuid
-from osanas.measure.exclusive import CPU, TrainingTurn
-from osanas.measure.failures import failure_kind
-from osanas.recipe import Recipe
-from osanas.tasks.data import ClassificationData
-from osanas.training.batches import TrainingBatches, ValidationBatches
+from osanas.machine.device import device_uuid
+from osanas.machine.exclusive import CPU, TrainingTurn
+from osanas.machine.failures import failure_kind
+from osanas.study.recipe import Recipe
+from osanas.tasks.classification.batches import TrainingBatches, ValidationBatches
+from osanas.tasks.classification.data import ClassificationData
 from osanas.training.checkpoint import TrainingState, read_checkpoint, write_checkpoint
 from osanas.training.module import TrainingModule
 from osanas.training.records import EpochRecord, TrainingResult

@@ -14,10 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
-from osanas.arch import Architecture
 from osanas.errors import EnvironmentFailure
 from osanas.evaluation.evaluator import CandidateCosts
-from osanas.measure.meter import Unavailable
+from osanas.genotype.architecture import Architecture
+from osanas.measure.energy.meter import Unavailable
 from osanas.store import database
 from tests.cli.conftest import REAL, Command, Searched, assert_explained
 from tests.fakes import TableEvaluator
@@ -133,7 +133,7 @@ def test_cuda_without_a_gpu(osanas: Command, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("choice", ["rapl", "measured"])
 def test_named_meter_that_is_not_there(osanas: Command, monkeypatch: pytest.MonkeyPatch, choice: str) -> None:
     missing = Unavailable("there is no RAPL zone here", "Use --energy estimated.")
-    monkeypatch.setattr("osanas.measure.energy.open_rapl", lambda *_: missing)
+    monkeypatch.setattr("osanas.measure.energy.choose.open_rapl", lambda *_: missing)
     result = osanas("search", "--space", "tiny", "--device", "cpu", "--energy", choice)
     assert_explained(result, 2, f"The energy meter '{choice}' is not available: there is no RAPL zone here.", "estimat")
 
@@ -180,7 +180,7 @@ def test_data_that_cannot_be_downloaded(osanas: Command, monkeypatch: pytest.Mon
     def offline(_root: Path) -> None:
         raise OSError("Name or service not known")
 
-    monkeypatch.setattr("osanas.tasks.sources._download_fashion_mnist", offline)
+    monkeypatch.setattr("osanas.tasks.classification.sources._download_fashion_mnist", offline)
     result = osanas(*TINY, "--data", "fashion_mnist", "--data-dir", "data")
     assert_explained(result, 2, "could not be downloaded: Name or service not known", "--data-dir")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from osanas.config import StudyConfig
-from osanas.engine.events import Listener, Note
+from osanas.study.config import StudyConfig
+from osanas.study.events import Listener, Note
 from tests.cli.conftest import Command
 
 

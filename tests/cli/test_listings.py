@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from osanas.arch import Architecture
-from osanas.cli.tables import counted, fraction, members, millions, number
+from osanas.cli.render.studies import counted, fraction, members, millions, number
 from osanas.errors import CandidateError
+from osanas.genotype.architecture import Architecture
 from osanas.store.references import DRIFT, flag_measurements
 from osanas.store.store import Store
 from tests.cli.conftest import Command, Result
@@ -239,7 +239,7 @@ def test_no_figure_is_cut_off_in_a_terminal(
     study: Result, osanas: Command, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
     piped = osanas("pareto", "few-digits").out.split()
-    monkeypatch.setattr("osanas.cli.layout.terminal_width", lambda: width)
+    monkeypatch.setattr("osanas.cli.render.layout.terminal_width", lambda: width)
     shown = osanas("pareto", "few-digits").out
     assert set(piped) <= set(shown.split())
     if width >= 80:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from osanas.cli.reports import print_signals
+from osanas.cli.render.profile import print_signals
 from osanas.strategy.signals import Signal, signals_document
 from tests.cli.conftest import REAL, Command, assert_explained
-from tests.engine.test_plan import Priced
+from tests.forecast.test_forecast import Priced
 
 PLAN = ("plan", *REAL[1:])
 

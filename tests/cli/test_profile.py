@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from osanas.arch import VARIANTS
-from osanas.cli import reports
-from osanas.evaluation.subjects import SENET
+from osanas.cli.render import profile as reports
+from osanas.genotype.architecture import VARIANTS
 from osanas.measure.measurement import Measurement
 from osanas.measure.protocol import MeasurementProtocol
+from osanas.profiling.networks import SENET
 from tests.cli.conftest import Command, Searched, assert_explained
 
 CONTRACT = [
@@ -70,7 +70,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[MeasurementProtocol]:
         asked.append(arguments[3])
         return MEASURED
 
-    monkeypatch.setattr("osanas.evaluation.profile.measure", measure)
+    monkeypatch.setattr("osanas.profiling.profiler.measure", measure)
     return asked
 
 
@@ -170,7 +170,7 @@ def test_rounds(osanas: Command, measured: list[MeasurementProtocol]) -> None:
 @pytest.mark.usefixtures("measured")
 def test_the_paper_s_networks(osanas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("timm", reason="timm is not installed")
-    monkeypatch.setattr("osanas.evaluation.subjects.PAPER", (*PAIR, SENET))  # a few of them: building all takes long
+    monkeypatch.setattr("osanas.profiling.networks.PAPER", (*PAIR, SENET))  # a few of them: building all takes long
     here = ("--device", "cpu", "--threads", "1", "--resolution", "32", "--energy", "none", "--rounds", "1", "--json")
     names = osanas("profile", "--paper", PAIR[1], "shufflenet_v2_x0_5", *here[:-1]).out
     assert re.findall(r"^(\S+) +[\d.]+ +[\d.]+ .*$", names, re.M)[:4] == [*PAIR, SENET, "shufflenet_v2_x0_5"]
@@ -235,7 +235,7 @@ def document(**changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_table_fits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int) -> None:
-    monkeypatch.setattr("osanas.cli.layout.terminal_width", lambda: width)
+    monkeypatch.setattr("osanas.cli.render.layout.terminal_width", lambda: width)
     reports.print_profile(document())
     out = capsys.readouterr().out
     assert max(map(cell_len, out.splitlines())) <= width

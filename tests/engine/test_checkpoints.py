@@ -5,10 +5,10 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osanas.config import Limits
 from osanas.engine.checkpoints import Checkpoints, worth_keeping
-from osanas.spaces import SearchSpace
+from osanas.genotype.space import SearchSpace
 from osanas.strategy.history import History, Seen
+from osanas.study.config import Limits
 from tests.fakes import SMALL
 
 MEMBER = SearchSpace.from_dict(SMALL).smallest()

@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from osanas.arch import Architecture
-from osanas.config import Limits
 from osanas.engine.counted import AT_ONCE, StartingPoints, none_fits, over_by_count
-from osanas.models.analytic import NetworkShape, genotype_costs
-from osanas.spaces import SearchSpace
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import NetworkShape, genotype_costs
+from osanas.genotype.space import SearchSpace
+from osanas.study.config import Limits
 from tests.fakes import SMALL, start
 
 SHAPE = NetworkShape(resolution=32, in_channels=3, num_classes=10, stem_reduction=2)

@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import osanas
-from osanas.arch import Architecture
-from osanas.config import StudyConfig
 from osanas.engine.checkpoints import MOST_WAITING
-from osanas.engine.events import CandidateDone, CandidateStarted, EpochDone, Event, Note, SearchStarted
 from osanas.errors import CandidateError, StudyError
-from osanas.models.analytic import genotype_costs
-from osanas.spaces import SearchSpace
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import genotype_costs
+from osanas.genotype.space import SearchSpace
+from osanas.results.study import StudyView
 from osanas.store.store import Store
-from osanas.store.view import StudyView
+from osanas.study.config import StudyConfig
+from osanas.study.events import CandidateDone, CandidateStarted, EpochDone, Event, Note, SearchStarted
 from tests.fakes import SMALL, Job, TableEvaluator, accuracy_of, check_study, finish, launch, run, search, start
 
 RUNGS = (1, 3, 9)

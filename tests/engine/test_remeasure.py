@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from osanas.arch import Architecture
 from osanas.engine import api
-from osanas.engine.events import Event, Note, Remeasuring, Waiting
 from osanas.errors import CandidateError, EnvironmentFailure
 from osanas.evaluation.evaluator import CandidateCosts
-from osanas.spaces import SearchSpace
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.space import SearchSpace
+from osanas.results.study import StudyView
 from osanas.store import leases
 from osanas.store.store import Store
-from osanas.store.view import StudyView
+from osanas.study.events import Event, Note, Remeasuring, Waiting
 from tests import fakes
 from tests.fakes import FEW, SMALL, Job, TableEvaluator, check_study, costs_of, open_optuna, search
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from osanas.engine.events import CandidateStarted, Event, Note, SearchStarted, Waiting
 from osanas.errors import EnvironmentFailure, StudyError
-from osanas.spaces import SearchSpace
+from osanas.genotype.space import SearchSpace
+from osanas.machine.process import this_process
+from osanas.results.study import StudyView
 from osanas.store import leases
-from osanas.store.process import this_process
 from osanas.store.store import Store
-from osanas.store.view import StudyView
+from osanas.study.events import CandidateStarted, Event, Note, SearchStarted, Waiting
 from tests import fakes
 from tests.fakes import DEATHS, FEW, SMALL, Job, TableEvaluator, check_study, open_optuna, run, search, start
 

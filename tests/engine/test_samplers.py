@@ -10,15 +10,15 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from osanas.arch import Architecture
-from osanas.config import Limits, OptunaSampler
 from osanas.engine.first_rungs import FirstRungs
 from osanas.engine.known_cost_sampler import KnownCostSampler
 from osanas.engine.optuna_study import EPOCHS_ATTR, PROMOTED_ATTR, distributions, make_sampler
-from osanas.spaces import SearchSpace
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.space import SearchSpace
 from osanas.strategy.features import Features
 from osanas.strategy.history import History, Seen
 from osanas.strategy.known_cost import KnownCost
+from osanas.study.config import Limits, OptunaSampler
 from tests.fakes import SMALL, TableEvaluator, accuracy_of, costs_of
 
 SPACE = SearchSpace.from_dict(SMALL)

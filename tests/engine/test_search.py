@@ -12,17 +12,17 @@ import psutil
 import pytest
 
 import osanas
-from osanas.arch import Architecture
-from osanas.config import Objective, StudyConfig
 from osanas.engine import streaks
-from osanas.engine.events import CandidateDone, EpochDone, Event
 from osanas.engine.streaks import Streaks
 from osanas.errors import CandidateError, ConfigError, SearchFailed, StudyError, UsageError
 from osanas.evaluation.evaluator import CandidateCosts, Trained
-from osanas.spaces import SearchSpace
-from osanas.store.places import open_study
-from osanas.store.records import Candidate
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.space import SearchSpace
+from osanas.results.places import open_study
 from osanas.store.store import Store
+from osanas.study.config import Objective, StudyConfig
+from osanas.study.events import CandidateDone, EpochDone, Event
+from osanas.study.records import Candidate
 from tests.fakes import FEW, SMALL, Job, TableEvaluator, accuracy_of, check_study, costs_of, open_optuna, search, start
 
 LIMIT_KEYS = {"max_latency_ms", "max_energy_mj", "max_parameters", "max_multiply_adds"}

@@ -11,11 +11,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from osanas.engine.events import Event
 from osanas.errors import EnvironmentFailure, StudyError
+from osanas.results.places import open_study
 from osanas.store.database import parse_url
-from osanas.store.places import open_study
 from osanas.store.store import Store
+from osanas.study.events import Event
 from tests import fakes, postgres
 from tests.fakes import FEW, SMALL, Job, TableEvaluator, check_study, finish, launch, run, search, start
 

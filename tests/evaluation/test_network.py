@@ -11,21 +11,21 @@ from typing import Any
 import pytest
 import torch
 
-from osanas.arch import Architecture
-from osanas.config import StudyConfig
 from osanas.errors import CandidateError, EnvironmentFailure, TrainingStopped, UsageError
 from osanas.evaluation import network
+from osanas.evaluation.drift import LEAST
 from osanas.evaluation.network import NetworkEvaluator, network_evaluator
-from osanas.evaluation.reference import LEAST
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import NetworkShape, genotype_costs
+from osanas.genotype.space import SearchSpace
+from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.measurement import Measurement
-from osanas.measure.meter import EnergyMeter
 from osanas.measure.protocol import MeasurementProtocol
-from osanas.models.analytic import NetworkShape, genotype_costs
-from osanas.recipe import Recipe
-from osanas.spaces import SearchSpace
-from osanas.store.records import CurvePoint
 from osanas.store.references import references
 from osanas.store.store import Store
+from osanas.study.config import StudyConfig
+from osanas.study.recipe import Recipe
+from osanas.study.records import CurvePoint
 
 TINY = SearchSpace.load("tiny")
 MEMBER = TINY.smallest()

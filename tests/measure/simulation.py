@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from osanas.measure.meter import Load
+from osanas.measure.energy.meter import Load
 
 
 class SimulatedClock:

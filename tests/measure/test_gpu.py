@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from osanas.errors import CandidateError, UsageError
-from osanas.measure.clock import SystemClock
+from osanas.machine.clock import SystemClock
 from osanas.measure.deploy import DTYPES, deployed
 from osanas.measure.latency import Latency, measure_latency
 from osanas.measure.measurement import peak_memory_bytes

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from osanas.errors import CandidateError, EnvironmentFailure
-from osanas.measure.clock import Clock, SystemClock
+from osanas.machine.clock import Clock, SystemClock
 from osanas.measure.latency import measure_latency, stop_reason, time_workload
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.runtimes import Runner, captured

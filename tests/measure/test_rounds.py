@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osanas.measure.energy.meter import EnergyReading, EnergyWindow
+from osanas.measure.energy.windows import collect, reading
 from osanas.measure.latency import stop_reason
 from osanas.measure.measurement import Measurement
-from osanas.measure.meter import EnergyReading, EnergyWindow
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.rounds import interleaved, per_round, pooled
-from osanas.measure.windows import collect, reading
 
 PROTOCOL = MeasurementProtocol(rounds=3)
 STEADY = Measurement(

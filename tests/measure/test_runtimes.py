@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from osanas.errors import CandidateError, MissingExtraError, UsageError
+from osanas.machine.failures import failure_kind, reason
 from osanas.measure.deploy import deployed
-from osanas.measure.failures import failure_kind, reason
 from osanas.measure.protocol import MeasurementProtocol, Precision, Runtime
 from osanas.measure.runtimes import building, check_runtime, describe_runtime, prepared, resolve_runtime
 from osanas.measure.workload import open_workload

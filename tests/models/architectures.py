@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.fx import symbolic_trace
 
-from osanas.arch import Architecture, Stage, Stem
+from osanas.genotype.architecture import Architecture, Stage, Stem
 from osanas.models.build import build
 
 WIDTHS = st.sampled_from([2, 3, 4, 8])

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osanas.arch import VARIANTS
 from osanas.errors import ConfigError, UsageError
-from osanas.models.analytic import stem_pools, stem_strides
+from osanas.genotype.architecture import VARIANTS
+from osanas.genotype.closed_form import stem_pools, stem_strides
 from osanas.models.build import build, build_backbone, check_resolution, stem_reduction_for
 from tests.models.architectures import tiny
 
@@ -129,6 +129,6 @@ def test_strides_and_pool_of_the_stem() -> None:
 
 
 def test_the_closed_form_needs_no_torch() -> None:
-    code = "import sys, osanas.models.analytic; sys.exit('torch' in sys.modules)"
+    code = "import sys, osanas.genotype.closed_form; sys.exit('torch' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

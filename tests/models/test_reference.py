@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from osanas.arch import STAGE_NAMES, VARIANTS
 from osanas.costs import count_costs
-from osanas.models.analytic import GenotypeCosts, genotype_costs
+from osanas.genotype.architecture import STAGE_NAMES, VARIANTS
+from osanas.genotype.closed_form import GenotypeCosts, genotype_costs
 from osanas.models.build import build
 
 _TABLE = Path(__file__).parent.parent / "data" / "vovnet_reference.csv"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from osanas.arch import VARIANTS, Architecture, Attention, Conv, Stage, Stem
+from osanas.genotype.architecture import VARIANTS, Architecture, Attention, Conv, Stage, Stem
 from osanas.models.build import build
 from tests.models.architectures import randomised
 

@@ -5,9 +5,9 @@ import sys
 import pytest
 import torch
 
-from osanas.arch import VARIANTS
 from osanas.errors import MissingExtraError, UsageError
-from osanas.models.classifier import Classifier
+from osanas.genotype.architecture import VARIANTS
+from osanas.models.heads import Classifier
 from osanas.models.zoo import build_peer, has_timm, peer_names
 
 

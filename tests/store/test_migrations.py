@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from osanas.arch import Architecture
-from osanas.config import StudyConfig
-from osanas.spaces import SearchSpace
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.space import SearchSpace
+from osanas.results.study import StudyView
 from osanas.store.migrations import migrate
 from osanas.store.references import add_reference, flag_measurements, references
 from osanas.store.store import Store
 from osanas.store.tables import SCHEMA_VERSION, Base
-from osanas.store.view import StudyView
+from osanas.study.config import StudyConfig
 from tests import postgres
 from tests.fakes import SMALL
 

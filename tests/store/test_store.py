@@ -10,10 +10,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from osanas.arch import Architecture
-from osanas.config import StudyConfig
 from osanas.errors import EnvironmentFailure, StudyError
-from osanas.spaces import SearchSpace
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.space import SearchSpace
+from osanas.machine.process import ProcessIdentity, this_process
+from osanas.results.savings import Savings, savings_of
 from osanas.store import leases
 from osanas.store.leases import (
     LeaseKeeper,
@@ -26,11 +27,10 @@ from osanas.store.leases import (
     renew,
     reserve,
 )
-from osanas.store.process import ProcessIdentity, this_process
-from osanas.store.records import CurvePoint, Lease, Outcome, StudyRecord
-from osanas.store.savings import Savings, savings_of
 from osanas.store.store import Store, _is_transient
 from osanas.store.tables import EvaluationRow, LeaseRow, StudyRow
+from osanas.study.config import StudyConfig
+from osanas.study.records import CurvePoint, Lease, Outcome, StudyRecord
 from tests.fakes import SMALL
 
 MEMBERS: list[Architecture] = list(SearchSpace.from_dict(SMALL).enumerate())[:6]

@@ -6,12 +6,12 @@ import math
 import random
 from collections.abc import Iterable, Sequence
 
-from osanas.arch import Architecture
-from osanas.config import Limits, Objective
-from osanas.models.analytic import NetworkShape, genotype_costs
-from osanas.spaces import SearchSpace
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import NetworkShape, genotype_costs
+from osanas.genotype.space import SearchSpace
 from osanas.strategy.features import Features
 from osanas.strategy.history import History, Seen
+from osanas.study.config import Limits, Objective
 
 SHAPE = NetworkShape(resolution=14, in_channels=1, num_classes=10, stem_reduction=1)
 SPACE = SearchSpace.load("vovnet_slim")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from osanas.models.analytic import genotype_costs
+from osanas.genotype.closed_form import genotype_costs
 from osanas.strategy.features import STRUCTURE
 from tests.strategy.helpers import FEATURES, SPACE, members
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from osanas.arch import Architecture
-from osanas.config import Limits
+from osanas.genotype.architecture import Architecture
 from osanas.strategy.history import Seen
 from osanas.strategy.known_cost import KnownCost
-from osanas.strategy.outlook import FIRST
+from osanas.strategy.surrogate import FIRST
+from osanas.study.config import Limits
 from tests.strategy.helpers import FEATURES, costs, history, members, seen
 
 FULL = (9,)

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osanas.config import Limits
-from osanas.models.analytic import NetworkShape
-from osanas.spaces import SearchSpace
+from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.space import SearchSpace
 from osanas.strategy.features import STRUCTURE, Features
 from osanas.strategy.history import History, Seen
 from osanas.strategy.signals import FEWEST, SELECTION, Signal, rank_correlations, signals_document
+from osanas.study.config import Limits
 from tests.fakes import SMALL
 
 SPACE = SearchSpace.from_dict(SMALL)

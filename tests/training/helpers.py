@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from osanas.tasks.data import ClassificationData
-from osanas.tasks.splits import MemorySplit
+from osanas.tasks.classification.data import ClassificationData
+from osanas.tasks.images import MemorySplit
 
 
 class SmallNet(nn.Module):

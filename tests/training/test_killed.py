@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from osanas.recipe import Recipe
+from osanas.study.recipe import Recipe
 from osanas.training.trainer import train
 from tests.training.helpers import SmallNet, small_data
 
@@ -22,7 +22,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import torch
-from osanas.recipe import Recipe
+from osanas.study.recipe import Recipe
 from osanas.training.trainer import train
 from tests.training.helpers import SmallNet, small_data
 torch.set_num_threads(1)

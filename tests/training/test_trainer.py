@@ -18,8 +18,8 @@ from torch import nn
 
 from osanas.errors import CandidateError, DataError, EnvironmentFailure, TrainingStopped, UsageError
 from osanas.models.build import build
-from osanas.recipe import Recipe
-from osanas.tasks.data import load
+from osanas.study.recipe import Recipe
+from osanas.tasks.classification.data import load
 from osanas.training.module import build_optimizer
 from osanas.training.records import EpochRecord, TrainingResult
 from osanas.training.trainer import train
@@ -447,7 +447,7 @@ def test_it_pauses_while_another_process_measures(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     script = """
 import sys, time
-from osanas.measure.exclusive import exclusive
+from osanas.machine.exclusive import exclusive
 with exclusive(["cpu"]) as flags:
     print("measuring", flags, flush=True)
     time.sleep(1.0)

@@ -14,9 +14,9 @@ import sys
 from typing import Any
 
 from osanas.errors import OsanasError
-from osanas.measure.meter import Load, Unavailable
-from osanas.measure.nvml_devices import nvml_inventory
-from osanas.measure.nvml_meter import open_nvml
+from osanas.measure.energy.meter import Load, Unavailable
+from osanas.measure.energy.nvml_boards import nvml_inventory
+from osanas.measure.energy.nvml_meter import open_nvml
 from osanas.measure.protocol import MeasurementProtocol
 
 FOREVER = 1e9

@@ -1,0 +1,243 @@
+"""Search spaces: a YAML file of choices, its dimensions, and the architectures it holds. Free of torch."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import operator
+import os
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from osanas.errors import UsageError
+from osanas.genotype.architecture import STAGE_NAMES, Architecture
+from osanas.genotype.space_file import LEAVES, SpaceFile, Value, nest, place, read_space, shown
+from osanas.shipped import shipped_folder
+from osanas.validation import did_you_mean, parse_yaml, read_text
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One choice of a space: an ordinal, given as an index into its ascending values."""
+
+    name: str
+    """Such as ``stem.channels.0``, ``stage2.conv_channels``, ``attention``."""
+    values: tuple[Value, ...]
+    """At least two, in ascending order; words and flags in the order of what they cost."""
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A product of choices around one shape of OSA network. Immutable.
+
+    Its members are genotypes; several may build the same network where a choice is inert, as identity is in stages of
+    one module (``size`` counts genotypes, ``architecture_count`` networks).
+    """
+
+    name: str
+    description: str
+    leaves: tuple[Dimension, ...]
+    """Every leaf of the file in the order of the forward pass; a fixed one has a single value."""
+    start_from: tuple[tuple[str, Architecture], ...] = ()
+    """Members to evaluate first, each with a published name or its place in the file."""
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> SearchSpace:
+        """Reads a shipped space by its name, or any file.
+
+        Args:
+            name_or_path: A name from ``available()``, or a path (it has a separator or ends in ``.yaml``, ``.yml`` or
+                ``.json``).
+
+        Raises:
+            UsageError: There is no such space or file.
+            ConfigError: The file is wrong; every problem is listed.
+        """
+        path = Path(name_or_path)
+        if isinstance(name_or_path, str) and not _is_path(name_or_path):
+            path = _shipped(name_or_path)
+        text = read_text(path, what="search space", fix="Name a YAML file, or a shipped space (osanas spaces).")
+        document, problems = parse_yaml(text, str(path))
+        return cls._of(read_space(document, str(path), problems))
+
+    @classmethod
+    def from_dict(cls, document: Any, source: str = "search space") -> SearchSpace:
+        """Reads a document in the form of a space file.
+
+        Args:
+            document: What a YAML or JSON parser returned.
+            source: Its name for messages.
+
+        Raises:
+            ConfigError: With every problem found.
+        """
+        return cls._of(read_space(document, source))
+
+    @classmethod
+    def _of(cls, file: SpaceFile) -> SearchSpace:
+        leaves = tuple(Dimension(leaf.name, file.values[leaf.name]) for leaf in LEAVES)
+        return cls(file.name, file.description, leaves, file.start_from)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the space is, as JSON in the form of a space file with every range written out.
+
+        Equal for files that hold the same members under the same name: the description and ``start_from`` are left
+        out, since they may change between two runs of one study. ``from_dict`` reads it.
+        """
+        leaves = {
+            leaf.name: leaf.values[0] if len(leaf.values) == 1 else {"choices": list(leaf.values)}
+            for leaf in self.leaves
+        }
+        return {"name": self.name, **nest(leaves)}
+
+    @cached_property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """The leaves with more than one value."""
+        return tuple(leaf for leaf in self.leaves if len(leaf.values) > 1)
+
+    @property
+    def size(self) -> int:
+        """Number of members: the product of the dimensions' lengths."""
+        return math.prod(len(dimension.values) for dimension in self.dimensions)
+
+    def architecture_count(self, stem_reduction: int = 4) -> int:
+        """Number of distinct networks among the members, those with equal ``Architecture.canonical`` counted once.
+
+        Args:
+            stem_reduction: By how much the stem reduces the image: 1, 2 or 4. Below 4 the stem's form is inert.
+        """
+        lengths = {leaf.name: len(leaf.values) for leaf in self.leaves}
+        if stem_reduction < 4:
+            lengths["stem.downsample"] = 1
+        total = math.prod(lengths.values())
+        modules = [f"{stage}.modules" for stage in STAGE_NAMES]
+        values = {leaf.name: leaf.values for leaf in self.leaves}
+        if any(1 not in values[name] for name in modules):
+            return total
+        # where every stage has one module, identity is inert and `ese_last` is `ese`
+        single = total // math.prod(lengths[name] for name in modules)
+        attentions = len({"ese" if word == "ese_last" else word for word in values["attention"]})
+        distinct = single // (lengths["identity"] * lengths["attention"]) * attentions
+        return total - single + distinct
+
+    def encode(
+        self,
+        architecture: Architecture,
+        canonical: Callable[[Architecture], Architecture] = Architecture.canonical,
+    ) -> dict[str, int]:
+        """The index of each dimension's value in an architecture.
+
+        An architecture that builds the same network as a member, differing in choices without effect only, is encoded
+        as that member: ``canonical`` of both is equal.
+
+        Args:
+            architecture: A member, or any form of one.
+            canonical: Gives equal networks one form. Where the stem reduces by less than 4 its form has no effect, so
+                there pass ``lambda a: a.canonical(stem_reduction)``.
+
+        Raises:
+            UsageError: It lies outside the space; every value outside is named.
+        """
+        found, outside = place(architecture, self._values, canonical)
+        if outside:
+            raise UsageError(
+                f"The architecture {architecture} is not in the space '{self.name}': {'; '.join(outside)}.",
+                "Choose a member of the space, or widen the space.",
+            )
+        return {dimension.name: dimension.values.index(found[dimension.name]) for dimension in self.dimensions}
+
+    def decode(self, indices: Mapping[str, int]) -> Architecture:
+        """The architecture with the given index of each dimension's value.
+
+        Raises:
+            UsageError: A dimension is missing or unknown, or an index is out of range.
+        """
+        known = [dimension.name for dimension in self.dimensions]
+        unknown = sorted(indices.keys() - set(known))
+        if unknown:
+            raise UsageError(
+                f"The space '{self.name}' has no dimension '{unknown[0]}'.", did_you_mean(unknown[0], known)
+            )
+        missing = [name for name in known if name not in indices]
+        if missing:
+            raise UsageError(
+                f"The dimensions {', '.join(missing)} of the space '{self.name}' have no value.",
+                "Give the index of a value for each dimension.",
+            )
+        return self._build(leaf.values[self._index(leaf, indices)] for leaf in self.leaves)
+
+    def contains(
+        self,
+        architecture: Architecture,
+        canonical: Callable[[Architecture], Architecture] = Architecture.canonical,
+    ) -> bool:
+        """Whether the architecture, or a member that builds the same network, is in the space.
+
+        Args:
+            architecture: What to find.
+            canonical: As for ``encode``.
+        """
+        return not place(architecture, self._values, canonical)[1]
+
+    def sample(self, rng: random.Random) -> Architecture:
+        """A member drawn uniformly.
+
+        Args:
+            rng: The source of randomness, owned by the caller.
+        """
+        return self._build(rng.choice(leaf.values) for leaf in self.leaves)
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """All ``size`` members, lazily, the last dimension changing fastest."""
+        for combination in itertools.product(*(leaf.values for leaf in self.leaves)):
+            yield self._build(combination)
+
+    def smallest(self) -> Architecture:
+        """The member with the lowest value of every dimension: narrowest, shallowest, depthwise if it may."""
+        return self._build(leaf.values[0] for leaf in self.leaves)
+
+    def largest(self) -> Architecture:
+        """The member with the highest value of every dimension."""
+        return self._build(leaf.values[-1] for leaf in self.leaves)
+
+    @cached_property
+    def _values(self) -> dict[str, tuple[Value, ...]]:
+        return {leaf.name: leaf.values for leaf in self.leaves}
+
+    def _build(self, values: Any) -> Architecture:
+        return Architecture.from_dict(nest(dict(zip(self._values, values, strict=True))))
+
+    def _index(self, leaf: Dimension, indices: Mapping[str, int]) -> int:
+        if len(leaf.values) == 1:
+            return 0
+        index = operator.index(indices[leaf.name])
+        if not 0 <= index < len(leaf.values):
+            raise UsageError(
+                f"The index {index} of '{leaf.name}' is out of range; the space '{self.name}' has "
+                f"{', '.join(map(shown, leaf.values))}.",
+                f"Give an index from 0 to {len(leaf.values) - 1}.",
+            )
+        return index
+
+
+def available() -> list[str]:
+    """Names of the spaces that come with osanas, sorted."""
+    return sorted(path.stem for path in shipped_folder("search_spaces").glob("*.yaml"))
+
+
+def _is_path(name_or_path: str) -> bool:
+    return os.sep in name_or_path or name_or_path.endswith((".yaml", ".yml", ".json"))
+
+
+def _shipped(name: str) -> Path:
+    names = available()
+    if name not in names:
+        raise UsageError(
+            f"There is no search space called '{name}'.",
+            f"{did_you_mean(name, names)} A file of your own is given by its path, ending in .yaml.",
+        )
+    return shipped_folder("search_spaces") / f"{name}.yaml"

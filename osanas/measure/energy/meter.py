@@ -1,0 +1,135 @@
+"""What every energy meter is, takes and gives. A meter is chosen apart from the device that computes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from osanas.measure.protocol import MeasurementProtocol
+
+if TYPE_CHECKING:  # meters run without torch
+    from osanas.costs import Costs
+
+EnergySource = Literal["nvml", "rapl", "estimated"]
+Exclusivity = Literal["yes", "no", "unknown"]
+"""Whether nobody else used a device meanwhile; ``unknown`` where the machine does not tell."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """The work whose energy is asked for.
+
+    Attributes:
+        run: Runs that many iterations and returns when they have finished.
+        iteration_seconds: Median time of an iteration.
+        costs: Static costs for one image; only an estimate needs them.
+    """
+
+    run: Callable[[int], None]
+    iteration_seconds: float
+    costs: Costs | None = None
+
+
+@dataclass(frozen=True)
+class EnergyWindow:
+    """One reading of a meter over a stretch of work without gaps.
+
+    Attributes:
+        iterations: Iterations finished within it.
+        voided_by: Why it does not count, such as ``throttled``; None if it does.
+        power_joules: The same energy by another sensor, integrated from power readings; None where there is none.
+    """
+
+    joules: float
+    seconds: float
+    iterations: int
+    voided_by: str | None = None
+    flags: tuple[str, ...] = ()
+    power_joules: float | None = None
+
+    @property
+    def joules_per_iteration(self) -> float:
+        """Gross energy of one iteration."""
+        return self.joules / self.iterations
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "joules": self.joules,
+            "seconds": self.seconds,
+            "iterations": self.iterations,
+            "voided_by": self.voided_by,
+            "flags": list(self.flags),
+            "power_joules": self.power_joules,
+        }
+
+
+@dataclass(frozen=True)
+class EnergyReading:
+    """Energy of one iteration, gross: what the device drew, its idle power included.
+
+    Attributes:
+        joules_per_iteration: None if there is no reading; ``notes`` then say why.
+        power_w: Mean power under this load.
+        idle_power_w: Power without load; None where it was not measured.
+        net_joules_per_iteration: Gross energy less idle power times time; None where idle power was not measured.
+        exclusive: Whether the metered device was ours alone.
+        converged: Whether the windows agree as well as the protocol asks.
+        details: What else describes the reading, as JSON (coefficients, update period, scope).
+    """
+
+    source: EnergySource
+    method: str
+    joules_per_iteration: float | None
+    power_w: float | None
+    idle_power_w: float | None
+    net_joules_per_iteration: float | None = None
+    exclusive: Exclusivity = "unknown"
+    windows: tuple[EnergyWindow, ...] = ()
+    converged: bool = True
+    flags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """There is no meter, and why."""
+
+    reason: str
+    """A clause without a full stop: ``RAPL is not readable``."""
+    fix: str = ""
+
+
+class EnergyMeter(ABC):
+    """Measures, or estimates, the energy of a load."""
+
+    source: ClassVar[EnergySource]
+    needs_costs: ClassVar[bool] = False
+    """Whether ``Load.costs`` decides its figure."""
+    notes: tuple[str, ...] = ()
+    """What a reader of its figures should know, such as why a better meter was not used."""
+
+    @property
+    @abstractmethod
+    def method(self) -> str:
+        """How it gets its figure: ``counter``, ``instant_power``, ``average_power``, ``analytic``."""
+
+    @property
+    def lock_name(self) -> str | None:
+        """Device that nobody else may load meanwhile (see ``osanas.machine.exclusive``); None if any may."""
+        return None
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """What tells its figures from another meter's, as JSON: part of the measurement key."""
+
+    @abstractmethod
+    def measure(self, load: Load, protocol: MeasurementProtocol) -> EnergyReading:
+        """Energy of one iteration of the load.
+
+        Raises:
+            EnvironmentFailure: The meter was lost, or gives figures that cannot be.
+        """

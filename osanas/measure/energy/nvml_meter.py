@@ -1,0 +1,368 @@
+"""Energy of a load by an NVIDIA board's energy counter, or by its power readings where it has none.
+
+The counter moves about every 100 ms, so windows start and stop on one of its ticks under a load already warm (Yang et
+al., "Part-time Power Measurements", SC24, arXiv 2312.02741, on what the sensors see). Power readings are taken between
+chunks of work and held until the next one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from osanas.machine.clock import Clock, now_s
+from osanas.machine.nvml import POLL_S, NvmlLibrary, driver_version, load_library, lost
+from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, EnergyWindow, Load, Unavailable
+from osanas.measure.energy.nvml_boards import Board, Capability, Sensor, find_board, probe
+from osanas.measure.energy.nvml_watch import BoardWatch, board_settings, board_state, power_limit_w, temperature_c
+from osanas.measure.energy.windows import chunk_iterations, collect, plausible, reading, run_for
+from osanas.measure.protocol import MeasurementProtocol
+
+_STUCK_S = 2.0
+_STUCK_TICKS = 20
+"""How long, and how many of its update periods, a counter may stand still."""
+_IDLE_SETTLE_S = 1.0
+_IDLE_SECONDS = 2.0
+_IDLE_MAX_DRIFT_C = 5
+_AVERAGED_OVER_S = 1.5
+"""What an averaged reading needs to forget the past: its second, and half of one more."""
+_POWER_WINDOW_S = 5.0
+_MAX_FAILED_READS = 0.05
+_MAX_MISMATCH = 0.1
+"""Relative difference between the counter's energy and integrated power that voids a window."""
+_SEEN_ONLY_BETWEEN = (
+    "power was read only between iterations that take longer than the sensor's update period, so a load that varies "
+    "within an iteration may be misjudged"
+)
+
+
+class NvmlMeter(EnergyMeter):
+    """Energy of one board, whatever device computes.
+
+    Args:
+        library: From ``load_library``.
+        board: Which board.
+        capability: From ``probe``.
+        clock: Time.
+        computes_here: Whether this process has a CUDA context on the board.
+        seed: Of the random phase between windows.
+    """
+
+    source: ClassVar[EnergySource] = "nvml"
+
+    def __init__(
+        self,
+        library: NvmlLibrary,
+        board: Board,
+        capability: Capability,
+        clock: Clock,
+        *,
+        computes_here: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self._library = library
+        self._board = board
+        self._sensor = capability.meter
+        self._check = capability.check
+        self._clock = clock
+        self._watch = BoardWatch(library, board, computes_here=computes_here)
+        self._random = random.Random(seed)  # noqa: S311
+        self._idle: tuple[float | None, int | None] | None = None
+        if self._sensor.scope == "module":
+            self.notes = ("the power reading is the whole module's, with its CPU",)
+
+    @property
+    def method(self) -> str:
+        """``counter``, ``instant_power`` or ``average_power``."""
+        return self._sensor.method
+
+    @property
+    def lock_name(self) -> str | None:
+        """The board's UUID."""
+        return self._board.uuid
+
+    def describe(self) -> dict[str, Any]:
+        """Source, method, scope and board."""
+        return {
+            "source": self.source,
+            "method": self.method,
+            "scope": self._sensor.scope,
+            "board": self._board.name,
+            "uuid": self._board.uuid,
+            "driver": driver_version(self._library),
+        }
+
+    def measure(self, load: Load, protocol: MeasurementProtocol) -> EnergyReading:
+        """Idle power, a warm-up under the load, then windows that follow each other under it."""
+        self._watch.start()
+        idle_power_w = self._idle_power()
+        check = self._usable_check(load)
+        run_for(load, max(protocol.energy_warmup_seconds, _memory_s(self._sensor, check)), self._clock)
+        limit_w = power_limit_w(self._library, self._board)
+        start = board_state(self._library, self._board)
+
+        def window() -> EnergyWindow:
+            # a random phase against the sensor's, without a pause that would let the board cool
+            run_for(load, self._random.uniform(0.0, self._sensor.update_period_s), self._clock)
+            self._watch.begin_window()
+            if self.method == "counter":
+                taken = self._counter_window(load, protocol, check)
+            else:
+                taken = self._power_window(load, protocol)
+            cause, flags = self._watch.end_window()
+            impossible = plausible(taken.joules, taken.seconds, idle_power_w=idle_power_w, limit_power_w=limit_w)
+            return replace(taken, voided_by=taken.voided_by or impossible or _mismatch(taken) or cause, flags=flags)
+
+        windows = collect(window, protocol)
+        end = board_state(self._library, self._board)
+        return reading(
+            windows,
+            protocol,
+            source=self.source,
+            method=self.method,
+            idle_power_w=idle_power_w,
+            exclusive=self._watch.exclusive,
+            notes=(*self.notes, *self._watch.notes, *self._sampling_notes(load)),
+            details={
+                **self.describe(),
+                "update_period_s": self._sensor.update_period_s,
+                "check": None if check is None else check.method,
+                **board_settings(self._library, self._board),
+                "start": start,
+                "end": end,
+                **self._watch.summary(),
+            },
+        )
+
+    def _usable_check(self, load: Load) -> Sensor | None:
+        """The sensor that can follow the load between its chunks, if there is one."""
+        return self._check if self._check is not None and _follows(self._check, load) else None
+
+    def _sampling_notes(self, load: Load) -> tuple[str, ...]:
+        return () if self.method == "counter" or _follows(self._sensor, load) else (_SEEN_ONLY_BETWEEN,)
+
+    def _counter_window(self, load: Load, protocol: MeasurementProtocol, check: Sensor | None) -> EnergyWindow:
+        """From one tick of the counter to another; iterations are those finished in between."""
+        chunk, period = chunk_iterations(load), self._sensor.update_period_s
+        # a tick is seen at the end of a chunk, so a window is long beside that uncertainty
+        blur_s = min(chunk * load.iteration_seconds, period)
+        least_s = max(protocol.energy_window_seconds, protocol.energy_min_ticks * period, 50 * blur_s)
+        ticked = self._next_tick(lambda: load.run(chunk))
+        if ticked is None:
+            return EnergyWindow(0.0, 0.0, chunk, "counter_stuck")
+        first, start = ticked
+        power = None if check is None else _HeldPower(self._library, check, start)
+        value, iterations, seen = first, 0, start
+        while True:
+            load.run(chunk)
+            iterations += chunk
+            previous, value, now = value, self._read(), now_s(self._clock)
+            if power is not None:
+                power.sample(now)
+            if value < previous:
+                return EnergyWindow(0.0, now - start, iterations, "counter_reset")
+            if value != previous:
+                seen = now
+                if now - start >= least_s:
+                    break
+                self._watch.tick()
+            elif now - seen > self._stuck_s:
+                return EnergyWindow(0.0, now - start, iterations, "counter_stuck")
+        power_joules = None if power is None else power.joules_until(now)
+        return EnergyWindow((value - first) / 1e3, now - start, iterations, power_joules=power_joules)
+
+    def _power_window(self, load: Load, protocol: MeasurementProtocol) -> EnergyWindow:
+        """Power read between chunks, each value held until the next and the last one to the window's end.
+
+        Raises:
+            EnvironmentFailure: Too many readings failed.
+        """
+        chunk = chunk_iterations(load)
+        least_s = max(
+            protocol.energy_window_seconds, _POWER_WINDOW_S, protocol.energy_min_ticks * self._sensor.update_period_s
+        )
+        start = now = now_s(self._clock)
+        power, iterations = _HeldPower(self._library, self._sensor, start), 0
+        while now - start < least_s:
+            load.run(chunk)
+            iterations += chunk
+            now = now_s(self._clock)
+            if power.sample(now):
+                self._watch.tick()
+        joules = power.joules_until(now)
+        if joules is None:
+            raise lost(f"{power.failed} of {power.reads} power readings of {self._board.name} failed")
+        return EnergyWindow(joules, now - start, iterations)
+
+    def _idle_power(self) -> float | None:
+        """Power without load, in watts; measured again when the board's temperature has moved."""
+        temperature = temperature_c(self._library, self._board)
+        if self._idle is not None:
+            power_w, then = self._idle
+            if then is None or temperature is None or abs(temperature - then) <= _IDLE_MAX_DRIFT_C:
+                return power_w
+        self._clock.sleep(max(_IDLE_SETTLE_S, _memory_s(self._sensor)))
+        power_w = self._idle_by_counter() if self.method == "counter" else self._idle_by_power()
+        self._idle = (power_w, temperature_c(self._library, self._board))
+        return power_w
+
+    def _idle_by_counter(self) -> float | None:
+        """From tick to tick; None if the counter stands still or goes back."""
+
+        def wait() -> None:
+            self._clock.sleep(POLL_S)
+
+        ticked = self._next_tick(wait)
+        if ticked is None:
+            return None
+        (first, start), (value, now) = ticked, ticked
+        while now - start < _IDLE_SECONDS:
+            ticked = self._next_tick(wait)
+            if ticked is None or ticked[0] < value:
+                return None
+            value, now = ticked
+        return (value - first) / 1e3 / (now - start)
+
+    def _idle_by_power(self) -> float | None:
+        values = []
+        for _ in range(max(1, round(_IDLE_SECONDS / self._sensor.update_period_s))):
+            values.append(self._read())
+            self._clock.sleep(self._sensor.update_period_s)
+        return sum(values) / len(values) / 1e3
+
+    def _next_tick(self, between: Callable[[], None]) -> tuple[int, float] | None:
+        """The counter and the time, in seconds, right after it moved; None if it stands still."""
+        value, end = self._read(), now_s(self._clock) + self._stuck_s
+        while True:
+            between()
+            previous, value, now = value, self._read(), now_s(self._clock)
+            if value != previous:
+                return value, now
+            if now > end:
+                return None
+
+    @property
+    def _stuck_s(self) -> float:
+        return max(_STUCK_S, _STUCK_TICKS * self._sensor.update_period_s)
+
+    def _read(self) -> int:
+        return self._library.must(self._sensor.read)
+
+
+@dataclass
+class _HeldPower:
+    """Energy from power readings, each held until the next.
+
+    It looks twice in an update period: more often only takes time from the load.
+    """
+
+    library: NvmlLibrary
+    sensor: Sensor
+    at: float
+    """Seconds until when energy is added up."""
+    reads: int = 0
+    failed: int = 0
+    _joules: float = 0.0
+    _held_mw: int | None = None
+    _unheld_s: float = 0.0
+    _looked_at: float | None = None
+
+    def __post_init__(self) -> None:
+        self.sample(self.at)
+
+    def sample(self, now: float) -> bool:
+        """Reads the sensor if it is time; false if it is not. A failed reading leaves the one before in force."""
+        if self._looked_at is not None and now - self._looked_at < self.sensor.update_period_s / 2:
+            return False
+        self._add_until(now)
+        self._looked_at = now
+        self.reads += 1
+        power_mw = self._read_or_none()
+        if power_mw is None:
+            self.failed += 1
+        elif self._held_mw is None:
+            self._held_mw = power_mw
+            self._joules = power_mw / 1e3 * self._unheld_s
+        else:
+            self._held_mw = power_mw
+        return True
+
+    def joules_until(self, now: float) -> float | None:
+        """The energy; None if too many readings failed."""
+        self._add_until(now)
+        return None if self._held_mw is None or self.failed > _MAX_FAILED_READS * self.reads else self._joules
+
+    def _add_until(self, now: float) -> None:
+        if self._held_mw is None:
+            self._unheld_s += now - self.at
+        else:
+            self._joules += self._held_mw / 1e3 * (now - self.at)
+        self.at = now
+
+    def _read_or_none(self) -> int | None:
+        """None for the 0 or NOT_SUPPORTED that drivers give now and then.
+
+        Raises:
+            EnvironmentFailure: For any other error.
+        """
+        try:
+            return self.sensor.read() or None
+        except self.library.errors as error:
+            if self.library.is_transient(error):
+                return None
+            raise lost(str(error)) from error
+
+
+def _memory_s(*sensors: Sensor | None) -> float:
+    """How long the past shows in the sensors' readings."""
+    return _AVERAGED_OVER_S if any(sensor is not None and sensor.is_average for sensor in sensors) else 0.0
+
+
+def _follows(sensor: Sensor, load: Load) -> bool:
+    """Whether looks between chunks see the sensor often enough not to miss parts of an iteration."""
+    return load.iteration_seconds <= (1.0 if sensor.is_average else sensor.update_period_s)
+
+
+def _mismatch(window: EnergyWindow) -> str | None:
+    """Counter and integrated power disagree, and nobody knows which is right."""
+    if window.power_joules is None:
+        return None
+    differs = abs(window.joules - window.power_joules) > _MAX_MISMATCH * max(window.joules, window.power_joules)
+    return "counter_power_mismatch" if differs else None
+
+
+def open_nvml(
+    selector: str | None,
+    clock: Clock,
+    module: Any | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    computing_uuid: str | None = None,
+) -> NvmlMeter | Unavailable:
+    """A meter on a board.
+
+    Args:
+        selector: See ``find_board``.
+        clock: Time.
+        module: A stand-in for ``pynvml``.
+        environment: Holds ``CUDA_VISIBLE_DEVICES``; None is this process's.
+        computing_uuid: UUID of the board on which this process computes; None if it computes on no board.
+
+    Raises:
+        EnvironmentFailure: The board is lost.
+    """
+    library = load_library(clock, module)
+    if isinstance(library, Unavailable):
+        return library
+    board = find_board(library, selector, environment)
+    if isinstance(board, Unavailable):
+        library.optional("nvmlShutdown")
+        return board
+    capability = probe(library, board, clock)
+    if isinstance(capability, Unavailable):
+        library.optional("nvmlShutdown")
+        return capability
+    computes_here = computing_uuid is not None and board.uuid.lower() == computing_uuid.lower()
+    return NvmlMeter(library, board, capability, clock, computes_here=computes_here)

@@ -1,0 +1,205 @@
+"""Energy of CPUs by RAPL, through Linux's powercap tree (kernel documentation: power/powercap/powercap).
+
+The package counts whatever runs on it, other processes too. Zones ``package-N`` and their ``dram`` are added up over
+all sockets; ``core`` and ``uncore`` are parts of the package, and ``psys`` holds more than the processor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from osanas.errors import EnvironmentFailure
+from osanas.machine.clock import Clock, now_s
+from osanas.machine.exclusive import CPU
+from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, EnergyWindow, Load, Unavailable
+from osanas.measure.energy.windows import chunk_iterations, collect, plausible, reading, run_for
+from osanas.measure.protocol import MeasurementProtocol
+
+POWERCAP_ROOT = Path("/sys/class/powercap")
+
+PERMISSION_FIX = (
+    "Since Linux 5.10 only root may read RAPL (CVE-2020-8694). Allow it until the next reboot with "
+    "'sudo chmod -R a+r /sys/class/powercap/intel-rapl*/', or for good with a udev rule: "
+    'ACTION=="add", SUBSYSTEM=="powercap", RUN+="/bin/chmod a+r /sys%p/energy_uj"; or use --energy estimated.'
+)
+
+_MISSING_FIX = (
+    "Virtual machines and containers seldom have RAPL; on real hardware load the kernel module intel_rapl_msr "
+    "(AMD: Linux 5.8 or newer). Otherwise use --energy estimated."
+)
+
+_ADVANCE_TIMEOUT_S = 0.5
+"""RAPL counters move about every millisecond."""
+
+_MAX_PACKAGE_W = 2000.0
+"""More than any socket draws with its memory: a counter that was reset looks like one that wrapped around."""
+
+_SHARED_NOTE = "RAPL counts whatever runs on the processor, other processes too"
+
+_IDLE_SETTLE_S = 0.5
+_IDLE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class RaplZone:
+    """One counter of the powercap tree."""
+
+    path: Path
+    name: str
+    """``package-0``, or ``package-0/dram``."""
+    max_energy_range_uj: int
+
+    def read_uj(self) -> int:
+        """The counter, in microjoules.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        return int((self.path / "energy_uj").read_text(encoding="ascii"))
+
+    def difference_uj(self, before_uj: int, after_uj: int) -> int:
+        """Energy between two readings, over at most one wrap-around."""
+        return after_uj - before_uj if after_uj >= before_uj else after_uj + self.max_energy_range_uj - before_uj
+
+
+def find_zones(root: Path = POWERCAP_ROOT) -> list[RaplZone]:
+    """Package and memory zones, in order; ``intel-rapl-mmio`` repeats the package and is left out.
+
+    Raises:
+        OSError: A zone is there and cannot be read.
+    """
+    zones: list[RaplZone] = []
+    for package in sorted(root.glob("intel-rapl:[0-9]*")):
+        # some kernels list subzones at the top too; they are reached through their package
+        if package.name.count(":") != 1 or not _name(package).startswith("package"):
+            continue
+        label = _name(package)
+        zones.append(_zone(package, label))
+        children = sorted(package.glob("intel-rapl:*:*"))
+        zones += [_zone(child, f"{label}/dram") for child in children if _name(child) == "dram"]
+    return zones
+
+
+def _name(path: Path) -> str:
+    return (path / "name").read_text(encoding="ascii").strip()
+
+
+def _zone(path: Path, name: str) -> RaplZone:
+    return RaplZone(path, name, int((path / "max_energy_range_uj").read_text(encoding="ascii")))
+
+
+class RaplMeter(EnergyMeter):
+    """Sums the zones' counters over windows without gaps."""
+
+    source: ClassVar[EnergySource] = "rapl"
+
+    def __init__(self, zones: Sequence[RaplZone], clock: Clock) -> None:
+        self._zones = tuple(zones)
+        self._clock = clock
+        self._idle_power_w: float | None = None
+        self.notes = (_SHARED_NOTE,)
+
+    @property
+    def method(self) -> str:
+        """``counter``."""
+        return "counter"
+
+    @property
+    def lock_name(self) -> str | None:
+        """The processor."""
+        return CPU
+
+    def describe(self) -> dict[str, Any]:
+        """Source, method and zones."""
+        return {"source": self.source, "method": self.method, "zones": [zone.name for zone in self._zones]}
+
+    def measure(self, load: Load, protocol: MeasurementProtocol) -> EnergyReading:
+        """Idle power once, then windows under a warm load. Whether other processes worked too is never known."""
+        if self._idle_power_w is None:
+            self._idle_power_w = self._idle()
+        run_for(load, protocol.energy_warmup_seconds, self._clock)
+        windows = collect(lambda: self._window(load, protocol), protocol)
+        return reading(
+            windows,
+            protocol,
+            source=self.source,
+            method=self.method,
+            idle_power_w=self._idle_power_w,
+            notes=self.notes,
+            details=self.describe(),
+        )
+
+    def _idle(self) -> float | None:
+        """Power of the package while this process does nothing; others may still work."""
+        self._clock.sleep(_IDLE_SETTLE_S)
+        before, start = self._read(), now_s(self._clock)
+        self._clock.sleep(_IDLE_SECONDS)
+        joules = self._joules(before, self._read())
+        seconds = now_s(self._clock) - start
+        return joules / seconds if joules > 0 else None
+
+    def _window(self, load: Load, protocol: MeasurementProtocol) -> EnergyWindow:
+        chunk = chunk_iterations(load)
+        iterations = 0
+        before, start = self._read(), now_s(self._clock)
+        while now_s(self._clock) - start < protocol.energy_window_seconds:
+            load.run(chunk)
+            iterations += chunk
+        joules = self._joules(before, self._read())
+        seconds = now_s(self._clock) - start
+        # idle power is no floor here: another process may have ended since
+        sockets = len({zone.name.partition("/")[0] for zone in self._zones})
+        voided = plausible(joules, seconds, idle_power_w=None, limit_power_w=_MAX_PACKAGE_W * sockets)
+        return EnergyWindow(joules, seconds, iterations, voided)
+
+    def _read(self) -> list[int]:
+        try:
+            return [zone.read_uj() for zone in self._zones]
+        except (OSError, ValueError) as error:
+            raise EnvironmentFailure(
+                f"RAPL could be read before and cannot be any more: {error}.",
+                f"{PERMISSION_FIX} Then run the same command again.",
+            ) from None
+
+    def _joules(self, before: Sequence[int], after: Sequence[int]) -> float:
+        pairs = zip(self._zones, before, after, strict=True)
+        return sum(zone.difference_uj(start, end) for zone, start, end in pairs) / 1e6
+
+
+def open_rapl(clock: Clock, root: Path = POWERCAP_ROOT) -> RaplMeter | Unavailable:
+    """A meter on all package and memory zones that advance.
+
+    Args:
+        clock: Time.
+        root: The powercap tree.
+    """
+    try:
+        zones = find_zones(root)
+        if not zones:
+            return Unavailable(f"there is no RAPL zone in {root}", _MISSING_FIX)
+        first = [zone.read_uj() for zone in zones]
+        end = now_s(clock) + _ADVANCE_TIMEOUT_S
+        while any(zone.read_uj() == value for zone, value in _packages(zones, first)):
+            if now_s(clock) >= end:
+                return Unavailable("the RAPL counters are there and do not advance", _MISSING_FIX)
+            clock.sleep(0.002)
+    except PermissionError as error:
+        return Unavailable(f"RAPL is there and may not be read ({error.filename})", PERMISSION_FIX)
+    except (OSError, ValueError) as error:
+        return Unavailable(f"RAPL is there and cannot be read ({error})", _MISSING_FIX)
+    return RaplMeter(zones, clock)
+
+
+def _packages(zones: Sequence[RaplZone], values: Sequence[int]) -> list[tuple[RaplZone, int]]:
+    return [(zone, value) for zone, value in zip(zones, values, strict=True) if "/" not in zone.name]
+
+
+def rapl_inventory(clock: Clock, root: Path = POWERCAP_ROOT) -> dict[str, Any]:
+    """What was found, for ``osanas doctor``."""
+    meter = open_rapl(clock, root)
+    if isinstance(meter, Unavailable):
+        return {"available": False, "zones": [], "reason": meter.reason, "fix": meter.fix}
+    return {"available": True, "zones": meter.describe()["zones"], "reason": None, "fix": None}

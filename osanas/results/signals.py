@@ -1,0 +1,42 @@
+"""The cheap signals of a stored study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from osanas.engine.history import history_of
+from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.space import SearchSpace
+from osanas.strategy.features import Features
+from osanas.strategy.signals import rank_correlations, signals_document
+from osanas.study.records import EvaluationRecord, StudyRecord
+
+
+def study_signals(record: StudyRecord, evaluations: Sequence[EvaluationRecord]) -> dict[str, Any] | None:
+    """How well each cheap signal ranked the candidates of a study, as JSON.
+
+    Args:
+        record: The study.
+        evaluations: All of it.
+
+    Returns:
+        As ``signals_document``; None for a study of another evaluator, which does not tell what its networks are
+        built for.
+    """
+    identity = record.identity
+    data, reduction = identity.get("data"), identity.get("stem_reduction")
+    if not isinstance(data, Mapping) or reduction is None:
+        return None
+    shape = NetworkShape(data["resolution"], data["in_channels"], data["num_classes"], reduction)
+    space = SearchSpace.from_dict(identity["space"])
+    features = Features(space, shape, lambda architecture: architecture.canonical(reduction))
+    rungs = tuple(identity["rungs"])
+    history = history_of(
+        evaluations,
+        rungs=rungs,
+        objectives=tuple(identity["objectives"]),
+        limits=record.limits,
+        key=record.search_key or "",
+    )
+    return signals_document(rank_correlations(history, features), rungs)

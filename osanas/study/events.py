@@ -1,0 +1,107 @@
+"""What a search tells while it runs. Plain data, for a display or a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from osanas.genotype.architecture import Architecture
+from osanas.study.config import Limits, Objective
+from osanas.study.records import Candidate, Holder
+
+
+@dataclass(frozen=True)
+class SearchStarted:
+    """A search begins or continues.
+
+    Attributes:
+        rungs: Epochs of training at each rung of the ladder.
+        trained: Distinct candidates already trained, towards ``target``.
+        space_size: Number of genotypes in the space.
+    """
+
+    study: str
+    storage: str
+    folder: Path
+    objectives: tuple[Objective, ...]
+    energy_source: str | None
+    device: dict[str, Any]
+    sampler: str
+    space: str
+    space_size: int
+    rungs: tuple[int, ...]
+    trained: int
+    target: int
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class CandidateStarted:
+    """A candidate is about to be measured and trained.
+
+    Attributes:
+        epochs: The rung to which it is trained.
+        promoted_from: The trial whose training it goes on with.
+        continued: Whether another process began it.
+    """
+
+    trial: int
+    architecture: Architecture
+    epochs: int
+    promoted_from: int | None
+    continued: bool
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch of the current candidate is over, of ``epochs`` to its rung. ``val_accuracy`` is a fraction."""
+
+    trial: int
+    epoch: int
+    epochs: int
+    val_accuracy: float
+
+
+@dataclass(frozen=True)
+class CandidateDone:
+    """A trial ended, whatever its status. Front and hypervolume are those of the study after it."""
+
+    candidate: Candidate
+    trained: int
+    target: int
+    front_size: int
+    hypervolume: float
+
+
+@dataclass(frozen=True)
+class Remeasuring:
+    """A trained candidate is about to be measured again, as ``number`` of ``total``.
+
+    Attributes:
+        in_full: Whether as a member of the final front by the full protocol, or under a key that has changed.
+    """
+
+    trial: int
+    number: int
+    total: int
+    in_full: bool
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Nothing to do but other workers' trials run; the search ends when they have."""
+
+    holders: tuple[Holder, ...]
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something a reader of the results should know."""
+
+    text: str
+
+
+Event = SearchStarted | CandidateStarted | EpochDone | CandidateDone | Remeasuring | Waiting | Note
+Listener = Callable[[Event], None]

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from osanas.costs import count_costs
+from osanas.errors import UsageError
+from osanas.genotype.architecture import VARIANTS, Architecture
+from osanas.genotype.closed_form import GenotypeCosts, eca_kernel_size, genotype_costs
+from osanas.models.build import build, build_backbone
+from tests.models.architectures import ARCHITECTURES, tiny
+
+
+@given(
+    architecture=ARCHITECTURES,
+    resolution=st.integers(31, 70),
+    num_classes=st.one_of(st.none(), st.integers(1, 12)),
+    in_channels=st.sampled_from([1, 3]),
+    stem_reduction=st.sampled_from([1, 2, 4]),
+)
+@settings(max_examples=80, deadline=None)
+def test_closed_form_equals_traced_counts(
+    architecture: Architecture, resolution: int, num_classes: int | None, in_channels: int, stem_reduction: int
+) -> None:
+    with torch.device("meta"):
+        model: torch.nn.Module = (
+            build_backbone(architecture, in_channels=in_channels, stem_reduction=stem_reduction)
+            if num_classes is None
+            else build(architecture, num_classes=num_classes, in_channels=in_channels, stem_reduction=stem_reduction)
+        )
+    traced = count_costs(model, (in_channels, resolution, resolution))
+
+    assert genotype_costs(
+        architecture,
+        resolution,
+        num_classes=num_classes,
+        in_channels=in_channels,
+        stem_reduction=stem_reduction,
+    ) == GenotypeCosts(traced.parameters, traced.multiply_adds, traced.memory_access_elements)
+
+
+def test_closed_form_of_a_dense_module() -> None:
+    """Weights are ``9 c m + 9 (L - 1) m^2 + (c + L m) o``: a layer more adds ``9 m^2 + m o``, once per map element."""
+    m, o, layers, size = 8, 16, 4, 7
+    shorter, longer = (
+        tiny(
+            stages=[
+                *tiny().to_dict()["stages"][:3],
+                {"conv_channels": m, "out_channels": o, "layers": count, "modules": 1},
+            ]
+        )
+        for count in (layers, layers + 1)
+    )
+    weights = 9 * m * m + m * o
+
+    before, after = (genotype_costs(a, 224) for a in (shorter, longer))
+
+    assert after.multiply_adds - before.multiply_adds == size * size * weights
+    assert after.parameters - before.parameters == weights + 2 * m
+
+
+@pytest.mark.parametrize(("channels", "kernel"), [(8, 3), (64, 3), (256, 5), (512, 5), (768, 5), (1024, 5), (4096, 7)])
+def test_eca_kernel_sizes(channels: int, kernel: int) -> None:
+    assert eca_kernel_size(channels) == kernel
+
+
+def test_too_small_a_resolution_is_refused() -> None:
+    with pytest.raises(UsageError, match="Resolution 28 is too small"):
+        genotype_costs(VARIANTS["vovnet39"], 28)
+
+
+def test_unknown_stem_reduction_is_refused() -> None:
+    with pytest.raises(UsageError, match="A stem reduction of 8 does not exist"):
+        genotype_costs(VARIANTS["vovnet39"], 224, stem_reduction=8)

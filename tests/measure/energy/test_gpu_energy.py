@@ -1,0 +1,87 @@
+"""What a real NVIDIA board must show; the simulated ones of ``tests/measure/fake_nvml`` cannot prove it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+
+from osanas.machine.clock import SystemClock
+from osanas.machine.device import device_uuid, resolve_device
+from osanas.machine.nvml import load_library
+from osanas.measure.energy.choose import MeterSources, open_meter
+from osanas.measure.energy.meter import Load, Unavailable
+from osanas.measure.energy.nvml_boards import Capability, find_board, nvml_inventory, probe
+from osanas.measure.energy.nvml_meter import NvmlMeter
+from osanas.measure.energy.nvml_watch import power_limit_w
+from osanas.measure.protocol import MeasurementProtocol
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"),
+]
+
+
+def _matmul_load(device: torch.device) -> Load:
+    matrix = torch.randn(4096, 4096, device=device)
+
+    def run(iterations: int) -> None:
+        for _ in range(iterations):
+            torch.mm(matrix, matrix)
+        torch.cuda.synchronize(device)
+
+    run(3)
+    start = time.perf_counter()
+    run(20)
+    return Load(run, (time.perf_counter() - start) / 20)
+
+
+def test_torchs_uuid_finds_the_board_and_it_tells_energy_or_power() -> None:
+    """Proves that torch and NVML write one UUID, that a sensor works, and that its update period is found."""
+    clock = SystemClock()
+    library = load_library(clock)
+    assert not isinstance(library, Unavailable)
+    board = find_board(library, device_uuid(resolve_device("cuda")))
+    assert not isinstance(board, Unavailable), board.reason
+    found = probe(library, board, clock)
+    assert isinstance(found, Capability), found
+    assert 0.005 <= found.meter.update_period_s <= 2.0
+    before = found.meter.read()
+    time.sleep(1.0)
+    if found.meter.method == "counter":
+        assert found.meter.read() > before
+    if found.check is not None:
+        limit_w = power_limit_w(library, board)
+        assert limit_w is not None
+        assert 0 < found.check.read() / 1e3 < 1.1 * limit_w
+
+
+def test_the_board_that_computes_is_listed_as_visible() -> None:
+    """Proves that the reading of CUDA_VISIBLE_DEVICES agrees with the driver's own."""
+    uuids = {device_uuid(torch.device("cuda", index)) for index in range(torch.cuda.device_count())}
+    for entry in nvml_inventory(SystemClock())["boards"]:
+        assert entry["visible"] in {None, entry["uuid"] in uuids}
+
+
+def test_a_matrix_product_draws_between_idle_and_the_limit_and_twice_the_work_twice_the_energy() -> None:
+    """Proves that windows on real ticks agree, pass the check against power, and scale with the work."""
+    device = resolve_device("cuda")
+    meter = open_meter("nvml", device, sources=MeterSources(SystemClock()))
+    assert isinstance(meter, NvmlMeter)
+    single = _matmul_load(device)
+    double = Load(lambda iterations: single.run(2 * iterations), 2 * single.iteration_seconds)
+    protocol = MeasurementProtocol.for_search()
+    one, two = meter.measure(single, protocol), meter.measure(double, protocol)
+    for reading in (one, two):
+        assert reading.idle_power_w is not None
+        assert reading.power_w is not None
+        assert reading.power_w > 1.2 * reading.idle_power_w
+        limit_w = reading.details["power_limit_w"]
+        assert limit_w is None or reading.power_w <= 1.1 * limit_w
+        assert reading.net_joules_per_iteration is not None
+        for window in reading.windows:
+            if window.power_joules is not None:
+                assert window.joules == pytest.approx(window.power_joules, rel=0.1)
+    assert one.joules_per_iteration is not None
+    assert two.joules_per_iteration == pytest.approx(2 * one.joules_per_iteration, rel=0.1)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from typing import Any
+
+from osanas.engine.history import fits_now, history_of
+from osanas.genotype.space import SearchSpace
+from osanas.strategy.history import History
+from osanas.study.config import Limits
+from osanas.study.records import EvaluationRecord
+from tests.fakes import SMALL
+
+MEMBERS = list(SearchSpace.from_dict(SMALL).enumerate())[:5]
+COSTS = {"latency_ms": 2.0, "energy_mj": 3.0, "parameters": 100, "multiply_adds": 1000}
+
+
+def evaluation(member: int, epochs: int, status: str = "complete", **changes: Any) -> EvaluationRecord:
+    accuracy = 0.1 * epochs if status == "complete" else None
+    document: dict[str, Any] = {
+        "id": 10 * member + epochs,
+        "digest": MEMBERS[member].digest,
+        "epochs": epochs,
+        "trial": None,
+        "status": status,
+        "reason_kind": None,
+        "reason": None,
+        "accuracy": accuracy,
+        "costs": COSTS,
+        "architecture": MEMBERS[member],
+        "measurement_key": "k",
+        "train_loss": None if accuracy is None else 1 - accuracy,
+        **changes,
+    }
+    return EvaluationRecord(**document)
+
+
+def history(*evaluations: EvaluationRecord, **limits: float) -> History:
+    allowed = Limits.model_validate(limits)
+    return history_of(evaluations, rungs=(1, 3, 9), objectives=("accuracy", "latency_ms"), limits=allowed, key="k")
+
+
+def test_rungs_of_a_candidate_are_joined_in_the_order_of_first_claims() -> None:
+    found = history(evaluation(1, 1), evaluation(0, 1), evaluation(1, 3), evaluation(1, 9, "running"))
+    first, second = found.seen
+    assert (first.digest, second.digest) == (MEMBERS[1].digest, MEMBERS[0].digest)
+    assert first.accuracies == {1: 0.1, 3: 0.1 * 3}
+    assert first.losses == {1: 0.9, 3: 1 - 0.1 * 3}
+    assert (first.running, second.running, first.is_closed) == (9, None, False)
+    assert found.cost_values(first) == (2.0,)
+
+
+def test_failures_and_limits_close_a_candidate() -> None:
+    found = history(
+        evaluation(0, 1),
+        evaluation(0, 3, "failed"),
+        evaluation(1, 1, "infeasible", costs={**COSTS, "latency_ms": 9.0}),
+        evaluation(2, 1, costs={**COSTS, "latency_ms": 8.0}),  # trained before the limit was set
+        evaluation(3, 1),
+        max_latency_ms=5.0,
+    )
+    assert [member.is_closed for member in found.seen] == [True, True, True, False]
+    assert found.seen[0].accuracies == {1: 0.1}
+
+
+def test_what_a_relaxed_limit_allows_has_not_been_seen() -> None:
+    stopped, promoted = evaluation(0, 1, "infeasible"), evaluation(1, 3, "infeasible")
+    assert fits_now(stopped, Limits())
+    assert not fits_now(stopped, Limits(max_parameters=99))
+    found = history(stopped, evaluation(1, 1), promoted)
+    assert [(member.digest, member.epochs, member.is_closed) for member in found.seen] == [
+        (MEMBERS[1].digest, 1, False)
+    ]
+
+
+def test_figures_of_another_key_are_unknown_and_counts_are_not() -> None:
+    (member,) = history(evaluation(0, 1, measurement_key="old")).seen
+    assert member.costs == {**COSTS, "latency_ms": None, "energy_mj": None}
+    assert history(evaluation(0, 1)).cost_values(member) is None
+
+
+def test_a_candidate_that_has_just_begun() -> None:
+    nothing = dict.fromkeys(COSTS)
+    (member,) = history(evaluation(0, 1, "running", costs=nothing, measurement_key=None), max_latency_ms=1.0).seen
+    assert (member.running, member.epochs, member.is_closed) == (1, 0, False)
