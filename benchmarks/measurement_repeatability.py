@@ -21,11 +21,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from osanas.errors import Unavailable
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.space import SearchSpace
 from osanas.machine.device import resolve_device
 from osanas.measure.energy.choose import open_meter
-from osanas.measure.energy.meter import EnergyMeter, Unavailable
+from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.measurement import Measurement, measure
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.rounds import per_round, pooled

@@ -18,9 +18,9 @@ from torch import nn
 
 from osanas.models.build import build, stem_reduction_for
 from osanas.study.recipe import Recipe
-from osanas.tasks.classification.augment import loss
 from osanas.tasks.classification.batches import TrainingBatches, ValidationBatches
 from osanas.tasks.classification.data import ClassificationData, load
+from osanas.tasks.classification.task import loss
 from osanas.training.averaging import WeightAverage
 from osanas.training.module import build_optimizer
 from osanas.training.trainer import train

@@ -121,3 +121,12 @@ class CandidateError(OsanasError):
 
 class TrainingStopped(OsanasError):
     """Training ended early because it was told to; its checkpoint stays."""
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """There is no meter, and why."""
+
+    reason: str
+    """A clause without a full stop: ``RAPL is not readable``."""
+    fix: str = ""

@@ -22,7 +22,6 @@ import optuna
 from osanas.engine import api, worker
 from osanas.engine import optuna_study as adapter
 from osanas.engine.checkpoints import Checkpoints
-from osanas.engine.history import history_of
 from osanas.errors import OsanasError, TrainingStopped
 from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys, Trained
 from osanas.genotype.architecture import Architecture
@@ -31,6 +30,7 @@ from osanas.genotype.space import SearchSpace
 from osanas.store.database import parse_url
 from osanas.store.store import Store
 from osanas.strategy.features import Features
+from osanas.strategy.history import history_of
 from osanas.strategy.known_cost import KnownCost
 from osanas.strategy.ladder import next_promotion
 from osanas.study.config import OBJECTIVES, Objective, StudyConfig

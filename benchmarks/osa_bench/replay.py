@@ -20,8 +20,9 @@ from typing import Literal, Protocol, get_args
 import optuna
 
 from benchmarks.osa_bench.bench import EPOCHS, FOLDER, SHAPE, OsaBench, canonical, costs
-from osanas.engine.optuna_study import distributions, make_sampler
-from osanas.engine.streaks import Streaks
+from osanas.engine.next_step import Streaks
+from osanas.engine.optuna_study import distributions
+from osanas.engine.samplers import make_sampler
 from osanas.errors import OsanasError
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.members import Members

@@ -32,8 +32,8 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Say what this machine has for a search, and what to do about what is missing."""
+    from osanas.cli.render.doctor import print_doctor
     from osanas.cli.render.layout import print_text
-    from osanas.cli.render.profile import print_doctor
     from osanas.measure.inventory import inventory
 
     extras = {name: all(find_spec(module) for module in modules) for name, modules in EXTRAS.items()}

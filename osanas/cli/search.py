@@ -260,7 +260,7 @@ def _interrupts() -> Iterator[threading.Event]:
 
 
 def _dry_run(config: StudyConfig, storage: str | None, *, as_json: bool) -> None:
-    from osanas.cli.render.profile import print_plan
+    from osanas.cli.render.plan import print_plan
     from osanas.cli.render.progress import progress
     from osanas.forecast.forecast import plan
 

@@ -15,7 +15,7 @@ def spaces(
     json: Json = False,
 ) -> None:
     """List the search spaces, or show one: its dimensions, its size and what its members cost."""
-    from osanas.cli.render.profile import print_space, print_spaces
+    from osanas.cli.render.spaces import print_space, print_spaces
     from osanas.genotype.space import SearchSpace, available
 
     if name is None:
@@ -37,7 +37,8 @@ def spaces(
 
 def _members(space: Any, resolution: int) -> list[dict[str, Any]]:
     """Costs of the smallest, the starting and the largest members, in closed form."""
-    from osanas.genotype.closed_form import genotype_costs, stem_reduction_for
+    from osanas.genotype.closed_form import genotype_costs
+    from osanas.genotype.geometry import stem_reduction_for
 
     members = [("smallest", space.smallest()), *space.start_from, ("largest", space.largest())]
     rows = []

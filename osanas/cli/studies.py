@@ -34,8 +34,7 @@ def show(
     json: Json = False,
 ) -> None:
     """List every trial of a study, or show one with its learning curve and architecture."""
-    from osanas.cli.render.profile import print_signals
-    from osanas.cli.render.studies import print_trial, print_trials
+    from osanas.cli.render.studies import print_signals, print_trial, print_trials
     from osanas.results.signals import study_signals
 
     view = open_view(study, storage)

@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass
 
 from osanas.engine.checkpoints import Checkpoints
 from osanas.engine.figures import check_finite, keep_costs
-from osanas.engine.voice import Voice
 from osanas.errors import CandidateError, OsanasError
 from osanas.evaluation.evaluator import Evaluator
 from osanas.genotype.architecture import Architecture
 from osanas.store.store import Store
 from osanas.study.config import LIMITED, Limits
-from osanas.study.events import EpochDone
+from osanas.study.events import EpochDone, Voice
 from osanas.study.records import CurvePoint, EvaluationRecord, Outcome
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
@@ -30,7 +29,7 @@ from osanas.store.database import (
     tune,
 )
 from osanas.store.store import Store
-from osanas.study.config import OBJECTIVES, Objective, OptunaSampler
+from osanas.study.config import OBJECTIVES, Objective
 
 ARCHITECTURE_ATTR = "digest"
 EPOCHS_ATTR = "epochs"
@@ -82,21 +81,6 @@ def _storage_errors(store: Store) -> Iterator[None]:
             yield
     except StorageInternalError as error:
         raise database_failure(store.url, error.__cause__ or error) from error
-
-
-def make_sampler(name: OptunaSampler, seed: int) -> BaseSampler:
-    """One of Optuna's samplers. Constraints reach them through ``Trial.set_constraint``."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", category=optuna.exceptions.ExperimentalWarning)
-        match name:
-            case "tpe":
-                return TPESampler(seed=seed)
-            case "nsga2":
-                return NSGAIISampler(seed=seed)
-            case "gp":
-                return GPSampler(seed=seed)
-            case "random":
-                return RandomSampler(seed=seed)
 
 
 def _open(storage: RDBStorage, store: Store, name: str, objectives: Sequence[Objective]) -> optuna.study.Study:

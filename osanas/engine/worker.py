@@ -17,17 +17,12 @@ import optuna
 from optuna.samplers import BaseSampler
 
 from osanas.engine import optuna_study as adapter
-from osanas.engine.checkpoints import Checkpoints, worth_keeping
-from osanas.engine.counted import StartingPoints, none_fits
+from osanas.engine.checkpoints import Checkpoints
 from osanas.engine.evaluating import Evaluating
-from osanas.engine.first_rungs import FirstRungs
-from osanas.engine.history import fits_now, history_of
-from osanas.engine.known_cost_sampler import KnownCostSampler
-from osanas.engine.next_step import NextStep
+from osanas.engine.next_step import FAILURES_IN_A_ROW, INFEASIBLE_IN_A_ROW, NextStep, StartingPoints, Streaks, none_fits
 from osanas.engine.optuna_sync import Telling
 from osanas.engine.remeasure import Ask, Remeasurement
-from osanas.engine.streaks import FAILURES_IN_A_ROW, INFEASIBLE_IN_A_ROW, Streaks
-from osanas.engine.voice import Voice
+from osanas.engine.samplers import FirstRungs, KnownCostSampler, make_sampler
 from osanas.errors import SearchFailed, StudyError, TrainingStopped
 from osanas.evaluation.evaluator import Evaluator
 from osanas.genotype.architecture import Architecture
@@ -39,11 +34,11 @@ from osanas.store.database import masked
 from osanas.store.rows import lease_lost
 from osanas.store.store import Store
 from osanas.strategy.features import Features
-from osanas.strategy.history import History
+from osanas.strategy.history import History, fits_now, history_of
 from osanas.strategy.known_cost import KnownCost
-from osanas.strategy.ladder import Promotion
+from osanas.strategy.ladder import Promotion, worth_keeping
 from osanas.study.config import Objective, StudyConfig
-from osanas.study.events import CandidateDone, CandidateStarted, Listener, Note, SearchStarted, Waiting
+from osanas.study.events import CandidateDone, CandidateStarted, Listener, Note, SearchStarted, Voice, Waiting
 from osanas.study.records import EvaluationRecord, Lease, Outcome, StudyRecord
 
 POLL_S = 2.0
@@ -136,7 +131,7 @@ class Worker:
         seed = (self.config.seed * 1_000_003 + done * 1009 + leases.rank(self.store, lease)) % 2**32
         if self.config.sampler == "known-cost":
             return KnownCostSampler(strategy, self._history, self._evaluating.price, seed)
-        return FirstRungs(adapter.make_sampler(self.config.sampler, seed))
+        return FirstRungs(make_sampler(self.config.sampler, seed))
 
     def _step(self, lease: Lease, keeper: leases.LeaseKeeper, deadline: float | None) -> bool:
         """Does the next thing there is to do. False at the end."""

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from osanas.errors import CandidateError
 from osanas.genotype.architecture import Architecture, Stage, Stem
-from osanas.store.references import DRIFT, add_reference, flag_measurements, references
+from osanas.store.references import add_reference, flag_measurements, references
 from osanas.store.store import Store
+from osanas.study.records import DRIFT
 
 REFERENCE = Architecture(
     stem=Stem(channels=(16, 16, 32)),

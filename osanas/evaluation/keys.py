@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from osanas.errors import Unavailable
 from osanas.machine.device import DeviceIdentity
-from osanas.measure.energy.meter import EnergyMeter, Unavailable
+from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.measurement import measurement_key
 from osanas.measure.protocol import MeasurementProtocol
 

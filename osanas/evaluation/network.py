@@ -10,15 +10,16 @@ from typing import Any
 import torch
 
 from osanas.costs import Costs, count_costs
-from osanas.errors import CandidateError, EnvironmentFailure
+from osanas.errors import CandidateError, EnvironmentFailure, Unavailable
 from osanas.evaluation.drift import REFERENCE, ReferenceWatch
 from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys, Trained
 from osanas.evaluation.keys import network_key
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.closed_form import NetworkShape, check_resolution, stem_reduction_for
+from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.geometry import check_resolution, stem_reduction_for
 from osanas.machine.device import DeviceIdentity, identify, resolve_device
 from osanas.measure.energy.choose import open_meter
-from osanas.measure.energy.meter import EnergyMeter, Unavailable
+from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.measurement import Measurement, key_digest, measure
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.runtimes import check_runtime, resolve_runtime
@@ -27,10 +28,9 @@ from osanas.models.heads import Classifier
 from osanas.store.store import Store
 from osanas.study.config import StudyConfig
 from osanas.study.recipe import Recipe
-from osanas.study.records import CurvePoint
+from osanas.study.records import CurvePoint, EpochRecord
 from osanas.tasks.classification.augment import Augmentation
 from osanas.tasks.classification.data import ClassificationData, load
-from osanas.training.records import EpochRecord
 from osanas.training.trainer import train
 
 

@@ -6,20 +6,21 @@ spaces can be priced. Units: parameters, multiply-adds and elements for one imag
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
-from osanas.errors import UsageError
-from osanas.genotype.architecture import STAGE_NAMES, Architecture, Attention, Downsample
-
-StemReduction = Literal[1, 2, 4]
-"""By how much the stem reduces height and width."""
-ModuleAttention = Literal["none", "ese", "eca"]
-"""The gate of one OSA module."""
-
-STEM_REDUCTIONS: tuple[StemReduction, ...] = (1, 2, 4)
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.geometry import (
+    StemReduction,
+    check_resolution,
+    checked_stem_reduction,
+    eca_kernel_size,
+    module_attentions,
+    pooled,
+    stem_pools,
+    stem_strides,
+    strided,
+)
 
 
 @dataclass(frozen=True)
@@ -57,79 +58,6 @@ class NetworkShape:
             in_channels=self.in_channels,
             stem_reduction=self.stem_reduction,
         )
-
-
-def stem_reduction_for(resolution: int) -> StemReduction:
-    """The stem reduction that suits an image size: 1 up to 16 pixels, 2 up to 64, 4 above."""
-    if resolution <= 16:
-        return 1
-    return 2 if resolution <= 64 else 4
-
-
-def check_resolution(resolution: int, stem_reduction: int, *, downsample: Downsample = "pool") -> None:
-    """Refuses image sizes whose maps reach 1x1 before the last max pool.
-
-    Args:
-        resolution: Height and width of the image in pixels.
-        stem_reduction: By how much the stem reduces it: 1, 2 or 4.
-        downsample: The stem's second downsampling; matters at a reduction of 4 only.
-
-    Raises:
-        UsageError: With the smallest size that works.
-    """
-    reduction = checked_stem_reduction(stem_reduction)
-    if _fits(resolution, reduction, downsample):
-        return
-    smallest = next(size for size in range(1, 64) if _fits(size, reduction, downsample))
-    raise UsageError(
-        f"Resolution {resolution} is too small at a stem reduction of {reduction}: a map would be 1x1 or less before "
-        "the last max pool.",
-        f"Use a resolution of at least {smallest}" + (", or a smaller stem reduction." if reduction > 1 else "."),
-    )
-
-
-def checked_stem_reduction(stem_reduction: int) -> StemReduction:
-    """Returns a stem reduction that exists.
-
-    Raises:
-        UsageError: For anything but 1, 2 and 4.
-    """
-    for known in STEM_REDUCTIONS:
-        if stem_reduction == known:
-            return known
-    raise UsageError(f"A stem reduction of {stem_reduction!r} does not exist.", "Use 1, 2 or 4.")
-
-
-def module_attentions(attention: Attention, modules: int) -> tuple[ModuleAttention, ...]:
-    """The gate of each module of a stage with ``modules`` modules."""
-    gate: ModuleAttention = "none" if attention == "none" else "eca" if attention == "eca_last" else "ese"
-    others: ModuleAttention = "ese" if attention == "ese" else "none"
-    return (*[others] * (modules - 1), gate)
-
-
-def eca_kernel_size(channels: int) -> int:
-    """Kernel of ECA's 1-D convolution: ``|log2(channels) + 1| / 2`` cut to an integer, the next odd number, at least 3.
-
-    Source: arXiv 1910.03151, equation 12 with gamma 2 and b 1; rounding as in timm.
-    """
-    size = int(abs(math.log2(channels) + 1) / 2)
-    return max(size if size % 2 else size + 1, 3)
-
-
-def stem_strides(stem_reduction: StemReduction, downsample: Downsample) -> tuple[int, int, int]:
-    """Strides of the stem's three convolutions."""
-    first = 1 if stem_reduction == 1 else 2
-    return first, 1, 2 if stem_reduction == 4 and downsample == "stride" else 1
-
-
-def stem_pools(stem_reduction: StemReduction, downsample: Downsample) -> bool:
-    """Whether a max pool follows the stem's convolutions."""
-    return stem_reduction == 4 and downsample == "pool"
-
-
-def stage_strides(stem_reduction: StemReduction) -> dict[str, int]:
-    """Stride of each stage's output against the image, by stage name."""
-    return {name: stem_reduction << index for index, name in enumerate(STAGE_NAMES)}
 
 
 def genotype_costs(
@@ -239,12 +167,12 @@ def _blocks(
         zip(stem.channels, stem_strides(stem_reduction, stem.downsample), strict=True)
     ):
         layers += _unit(width, out, size, stride=stride, depthwise=depthwise and index > 0)
-        size, width = _strided(size, stride), out
+        size, width = strided(size, stride), out
     yield layers
     if stem_pools(stem_reduction, stem.downsample):
-        size = _pooled(size)
+        size = pooled(size)
     for index, stage in enumerate(architecture.stages):
-        size = _pooled(size) if index > 0 else size
+        size = pooled(size) if index > 0 else size
         layers = []
         for attention in module_attentions(architecture.attention, stage.modules):
             chain = width
@@ -264,7 +192,7 @@ def _blocks(
 
 
 def _unit(in_channels: int, out_channels: int, size: int, *, stride: int, depthwise: bool) -> Iterator[_Layer]:
-    out_size = _strided(size, stride)
+    out_size = strided(size, stride)
     if depthwise:
         yield _Layer(in_channels, in_channels, 3, size, out_size, extra=0, groups=in_channels)
         yield _pointwise(in_channels, out_channels, out_size)
@@ -274,25 +202,3 @@ def _unit(in_channels: int, out_channels: int, size: int, *, stride: int, depthw
 
 def _pointwise(in_channels: int, out_channels: int, size: int) -> _Layer:
     return _Layer(in_channels, out_channels, 1, size, size, extra=2 * out_channels)
-
-
-def _strided(size: int, stride: int) -> int:
-    """Map size after a 3x3 convolution with padding 1."""
-    return -(-size // stride)
-
-
-def _pooled(size: int) -> int:
-    """Map size after a 3x3 stride 2 max pool without padding in ceil mode: ``ceil((size - 3) / 2) + 1``."""
-    return size // 2
-
-
-def _fits(resolution: int, stem_reduction: StemReduction, downsample: Downsample) -> bool:
-    """Whether every max pool gets a map larger than 1x1."""
-    size = resolution
-    for stride in stem_strides(stem_reduction, downsample):
-        size = _strided(size, stride)
-    for _ in range(len(STAGE_NAMES) - 1 + stem_pools(stem_reduction, downsample)):
-        if size < 2:
-            return False
-        size = _pooled(size)
-    return True

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from osanas.errors import ConfigError, Problem
-from osanas.genotype.architecture import NUM_STAGES, STAGE_NAMES, VARIANTS, Architecture, Stage
+from osanas.genotype.architecture import NUM_STAGES, STAGE_NAMES, Architecture, Stage
+from osanas.genotype.variants import VARIANTS
 from osanas.validation import brief, did_you_mean, key_path
 
 Value = int | str | bool

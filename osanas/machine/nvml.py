@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from osanas.errors import EnvironmentFailure
+from osanas.errors import EnvironmentFailure, Unavailable
 from osanas.machine.clock import Clock
-from osanas.measure.energy.meter import Unavailable
 
 POLL_S = 0.002
 

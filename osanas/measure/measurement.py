@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from osanas.costs import Costs, count_costs
+from osanas.errors import Unavailable
 from osanas.machine.clock import Clock, SystemClock
 from osanas.machine.device import DeviceIdentity, device_uuid
 from osanas.machine.exclusive import CPU, DEFAULT_TIMEOUT_S, exclusive
-from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, Exclusivity, Load, Unavailable
+from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, Exclusivity, Load
 from osanas.measure.latency import Latency, time_workload
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.runtimes import describe_runtime

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from osanas.genotype.architecture import STAGE_NAMES, Architecture
-from osanas.genotype.closed_form import (
+from osanas.genotype.geometry import (
     StemReduction,
     checked_stem_reduction,
     module_attentions,

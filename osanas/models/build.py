@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from osanas.errors import UsageError
-from osanas.genotype.architecture import VARIANTS, Architecture
-from osanas.genotype.closed_form import StemReduction, check_resolution, checked_stem_reduction, stem_reduction_for
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.geometry import StemReduction, check_resolution, checked_stem_reduction, stem_reduction_for
+from osanas.genotype.variants import VARIANTS
 from osanas.models.backbone import OSABackbone
 from osanas.models.heads import Classifier
 from osanas.validation import did_you_mean

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from osanas.genotype.architecture import Conv
-from osanas.genotype.closed_form import ModuleAttention, eca_kernel_size
+from osanas.genotype.geometry import ModuleAttention, eca_kernel_size
 
 
 class ConvUnit(nn.Module):

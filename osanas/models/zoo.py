@@ -13,7 +13,7 @@ from torch import nn
 from torchvision import models
 
 from osanas.errors import MissingExtraError, UsageError
-from osanas.genotype.closed_form import check_resolution, stem_reduction_for
+from osanas.genotype.geometry import check_resolution, stem_reduction_for
 from osanas.models.bottleneck import BOTTLENECK_NAME, build_bottleneck
 from osanas.validation import did_you_mean
 

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from osanas.errors import ConfigError, Problem, UsageError
-from osanas.genotype.architecture import VARIANTS, Architecture
-from osanas.genotype.closed_form import check_resolution, stem_reduction_for
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.geometry import check_resolution, stem_reduction_for
+from osanas.genotype.variants import VARIANTS
 from osanas.models.bottleneck import BOTTLENECK_NAME
 from osanas.models.build import build
 from osanas.models.zoo import TIMM_PREFIX, build_peer, has_timm, peer_names

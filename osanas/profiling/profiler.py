@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from osanas.costs import Costs, count_costs
-from osanas.errors import CandidateError, UsageError
+from osanas.errors import CandidateError, Unavailable, UsageError
 from osanas.evaluation.keys import network_key
-from osanas.genotype.closed_form import stem_reduction_for
+from osanas.genotype.geometry import stem_reduction_for
 from osanas.machine.device import DeviceIdentity
-from osanas.measure.energy.meter import EnergyMeter, Unavailable
+from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.measurement import Measurement, key_digest, measure, peak_memory_bytes
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.rounds import interleaved, per_round, pooled

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from osanas.engine.history import history_of
 from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.space import SearchSpace
 from osanas.strategy.features import Features
+from osanas.strategy.history import history_of
 from osanas.strategy.signals import rank_correlations, signals_document
 from osanas.study.records import EvaluationRecord, StudyRecord
 

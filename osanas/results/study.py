@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from osanas.errors import MissingExtraError, StudyError
 from osanas.pareto import front, hypervolume
 from osanas.results.savings import Savings, savings_of
-from osanas.store.references import DRIFT
 from osanas.store.store import Store
 from osanas.study.config import OBJECTIVES, Direction, Objective
-from osanas.study.records import Candidate, CurvePoint, EvaluationRecord, MeasurementRecord, StudyRecord
+from osanas.study.records import DRIFT, Candidate, CurvePoint, EvaluationRecord, MeasurementRecord, StudyRecord
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,9 +12,6 @@ from osanas.store.store import Store
 from osanas.store.tables import MeasurementRow, ReferenceRow
 from osanas.study.records import ReferencePoint
 
-DRIFT = "drift"
-"""Flag of what was measured while the reference network's latency was off."""
-
 
 def add_reference(store: Store, study_id: int, key_digest: str, latency_ms: float, flags: Iterable[str] = ()) -> None:
     """Adds a point to the series."""

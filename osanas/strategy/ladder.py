@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from osanas.genotype.architecture import Architecture
+from osanas.pareto import Direction, rank
 from osanas.strategy.history import History, Seen
 from osanas.strategy.known_cost import KnownCost, Price
 
@@ -30,7 +32,7 @@ def next_promotion(
         has_rival: Whether ``strategy`` would propose a new candidate otherwise. Then the promotion has to promise more
             for each epoch that is left than the new candidate does; else a fixed share of each rung goes on.
     """
-    waiting = [member for member in history.seen if _waits(member, history)]
+    waiting = [member for member in history.seen if _awaits_promotion(member, history)]
     if not waiting:
         return None
     return _worth_more(waiting, history, strategy, price) if has_rival else _by_share(waiting, history, strategy)
@@ -67,10 +69,56 @@ def _best(waiting: list[Seen], history: History, strategy: KnownCost) -> Seen:
     return max(waiting, key=lambda member: gains.get(member.digest, 0.0))
 
 
-def _waits(member: Seen, history: History) -> bool:
+def _awaits_promotion(member: Seen, history: History) -> bool:
     return 0 < member.epochs < history.rungs[-1] and member.running is None and not member.is_closed
 
 
 def _promotion(member: Seen, history: History) -> Promotion:
     epochs = next(rung for rung in history.rungs if rung > member.epochs)
     return Promotion(member.digest, member.architecture, epochs)
+
+
+MOST_WAITING = 32
+"""Candidates below the highest rung whose checkpoints are kept. One further down trains again from its start if it is
+promoted all the same."""
+
+
+def worth_keeping(history: History, front: Collection[str], most: int = MOST_WAITING) -> set[str]:
+    """Digests of the candidates whose checkpoints are kept.
+
+    Args:
+        history: What is known.
+        front: Digests of the members of the front.
+        most: How many of those that wait for a promotion; the best by non-dominated rank within their rung.
+
+    Returns:
+        Those, the members of the front that have not failed further up, and all that train.
+    """
+    running = {member.digest for member in history.seen if member.running is not None}
+    closed = {member.digest for member in history.seen if member.is_closed}
+    return running | (set(front) - closed) | {member.digest for member in _ranked(history)[:most]}
+
+
+def _ranked(history: History) -> list[Seen]:
+    """The candidates that may be promoted, the best first."""
+    directions: list[Direction] = ["maximize"]
+    directions += ["minimize"] * len(history.cost_objectives)
+    placed: list[tuple[int, int, float, str, Seen]] = []
+    for rung in history.rungs[:-1]:
+        here = [member for member in history.seen if member.epochs == rung and _may_go_on(member)]
+        known = [member for member in here if history.cost_values(member) is not None]
+        ranks = rank([_point(member, history) for member in known], directions)
+        last = len(here)
+        places = {member.digest: place for member, place in zip(known, ranks, strict=True)}
+        placed += [
+            (places.get(member.digest, last), -rung, -member.accuracies[rung], member.digest, member) for member in here
+        ]
+    return [entry[-1] for entry in sorted(placed, key=lambda entry: entry[:-1])]
+
+
+def _may_go_on(member: Seen) -> bool:
+    return member.running is None and not member.is_closed
+
+
+def _point(member: Seen, history: History) -> Sequence[float]:
+    return (member.accuracies[member.epochs], *(history.cost_values(member) or ()))

@@ -6,6 +6,7 @@ Either way a batch is ``uint8`` images ``[N, C, H, W]`` and ``int64`` labels ``[
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.datasets.folder import pil_loader
@@ -162,3 +164,45 @@ def _worker_count() -> int:
 def _leave_interrupts_to_the_parent(_worker: int) -> None:
     # Ctrl-C reaches the whole process group, and a worker would print a traceback of its own
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+_RESIZED_AT_ONCE = 4_096
+
+
+def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """``uint8`` images ``[N, C, H, W]`` as a network takes them: ``float32``, channels last in memory.
+
+    Args:
+        images: The images.
+        mean: Mean of each channel, on their device (``ClassificationData.statistics``).
+        std: Standard deviation likewise.
+    """
+    return images.to(torch.float32, memory_format=torch.channels_last).sub_(mean).div_(std)
+
+
+def resize(images: Tensor, side: int) -> Tensor:
+    """``uint8`` images ``[N, C, H, W]`` resized to ``[N, C, side, side]``, bilinear and antialiased."""
+    if images.shape[-2:] == (side, side):
+        return images.contiguous()
+    resized = torch.empty((*images.shape[:2], side, side), dtype=torch.uint8)
+    for start in range(0, len(images), _RESIZED_AT_ONCE):
+        some = images[start : start + _RESIZED_AT_ONCE].float()
+        smooth = F.interpolate(some, size=(side, side), mode="bilinear", antialias=True)
+        resized[start : start + len(some)] = smooth.round_().clamp_(0, 255).to(torch.uint8)
+    return resized
+
+
+def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of ``uint8`` images ``[N, C, H, W]``, for values in 0..1.
+
+    The deviation is at least one grey level, so that a constant channel can be divided by it.
+    """
+    means, deviations = [], []
+    for channel in range(images.shape[1]):
+        counts = torch.bincount(images[:, channel].reshape(-1).long(), minlength=256).double()
+        values = torch.arange(256, dtype=torch.float64) / 255
+        mean = float((counts * values).sum() / counts.sum())
+        variance = float((counts * (values - mean) ** 2).sum() / counts.sum())
+        means.append(mean)
+        deviations.append(max(math.sqrt(variance), 1 / 255))
+    return tuple(means), tuple(deviations)

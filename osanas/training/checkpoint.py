@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from osanas.errors import EnvironmentFailure
-from osanas.training.records import EpochRecord
+from osanas.study.records import EpochRecord
 
 FORMAT = "osanas-training-1"
 

@@ -16,11 +16,11 @@ from torch.optim import SGD, Optimizer
 
 from osanas.errors import CandidateError, TrainingStopped
 from osanas.study.recipe import Recipe
-from osanas.tasks.classification.augment import accuracy_metric, loss
+from osanas.study.records import EpochRecord
 from osanas.tasks.classification.batches import epoch_seed
+from osanas.tasks.classification.task import accuracy_metric, loss
 from osanas.tasks.images import Batch
 from osanas.training.averaging import WeightAverage
-from osanas.training.records import EpochRecord
 
 _LOSS_CHECK_STEPS_ON_GPU = 50
 """Reading the loss waits for the GPU, so it is looked at seldom there, and at every step on a CPU."""

@@ -22,11 +22,11 @@ from osanas.machine.device import device_uuid
 from osanas.machine.exclusive import CPU, TrainingTurn
 from osanas.machine.failures import failure_kind
 from osanas.study.recipe import Recipe
+from osanas.study.records import EpochRecord, TrainingResult
 from osanas.tasks.classification.batches import TrainingBatches, ValidationBatches
 from osanas.tasks.classification.data import ClassificationData
 from osanas.training.checkpoint import TrainingState, read_checkpoint, write_checkpoint
 from osanas.training.module import TrainingModule
-from osanas.training.records import EpochRecord, TrainingResult
 
 _LIGHTNING_LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
 _LIGHTNING_MODULES = r"(pytorch_lightning|lightning_fabric|lightning_utilities|torchmetrics|torch)(\.|$)"

@@ -14,10 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
-from osanas.errors import EnvironmentFailure
+from osanas.errors import EnvironmentFailure, Unavailable
 from osanas.evaluation.evaluator import CandidateCosts
 from osanas.genotype.architecture import Architecture
-from osanas.measure.energy.meter import Unavailable
 from osanas.store import database
 from tests.cli.conftest import REAL, Command, Searched, assert_explained
 from tests.fakes import TableEvaluator
@@ -422,7 +421,7 @@ def test_limits_that_nothing_can_meet(osanas: Command, table: TableEvaluator) ->
 
 
 def test_many_in_a_row_over_a_limit(osanas: Command, table: TableEvaluator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("osanas.engine.streaks.INFEASIBLE_IN_A_ROW", 3)
+    monkeypatch.setattr("osanas.engine.next_step.INFEASIBLE_IN_A_ROW", 3)
     monkeypatch.setattr("osanas.engine.worker.INFEASIBLE_IN_A_ROW", 3)
     result = osanas("search", "--space", "small.yaml", "--trials", "5", "--max-latency-ms", "0.001")
     assert result.code == 1

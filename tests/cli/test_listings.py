@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from osanas.cli.render.studies import counted, fraction, members, millions, number
+from osanas.cli.render.numbers import counted, fraction, members, millions, number
 from osanas.errors import CandidateError
 from osanas.genotype.architecture import Architecture
-from osanas.store.references import DRIFT, flag_measurements
+from osanas.store.references import flag_measurements
 from osanas.store.store import Store
+from osanas.study.records import DRIFT
 from tests.cli.conftest import Command, Result
 from tests.fakes import TableEvaluator
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from osanas.cli.render.profile import print_signals
+from osanas.cli.render.studies import print_signals
 from osanas.strategy.signals import Signal, signals_document
 from tests.cli.conftest import REAL, Command, assert_explained
 from tests.forecast.test_forecast import Priced

@@ -11,7 +11,8 @@ import pytest
 from rich.cells import cell_len
 
 from osanas.cli.render import profile as reports
-from osanas.genotype.architecture import VARIANTS
+from osanas.cli.render.figures import remarks
+from osanas.genotype.variants import VARIANTS
 from osanas.measure.measurement import Measurement
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.profiling.networks import SENET
@@ -280,7 +281,7 @@ def test_remarks_are_said_once() -> None:
         {"model": "a", "notes": ["for all", "for a"], "is_stored": False},
         {"model": "b", "notes": ["for all"], "is_stored": False},
     ]
-    assert reports._remarks(rows) == ["for all", "a: for a"]
+    assert remarks(rows) == ["for all", "a: for a"]
 
 
 # mistakes ---------------------------------------------------------------------------------------------------------

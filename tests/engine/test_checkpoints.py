@@ -5,9 +5,10 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osanas.engine.checkpoints import Checkpoints, worth_keeping
+from osanas.engine.checkpoints import Checkpoints
 from osanas.genotype.space import SearchSpace
 from osanas.strategy.history import History, Seen
+from osanas.strategy.ladder import worth_keeping
 from osanas.study.config import Limits
 from tests.fakes import SMALL
 

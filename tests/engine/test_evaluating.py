@@ -10,14 +10,13 @@ import pytest
 
 from osanas.engine.checkpoints import Checkpoints
 from osanas.engine.evaluating import Evaluating
-from osanas.engine.voice import Voice
 from osanas.errors import CandidateError, EnvironmentFailure
 from osanas.evaluation.evaluator import CandidateCosts
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.space import SearchSpace
 from osanas.store.store import Store
 from osanas.study.config import Limits
-from osanas.study.events import Event, Note
+from osanas.study.events import Event, Note, Voice
 from tests.fakes import SMALL, TableEvaluator, costs_of
 
 MEMBER = SearchSpace.from_dict(SMALL).smallest()

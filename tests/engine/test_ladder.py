@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import osanas
-from osanas.engine.checkpoints import MOST_WAITING
 from osanas.errors import CandidateError, StudyError
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import genotype_costs
 from osanas.genotype.space import SearchSpace
 from osanas.results.study import StudyView
 from osanas.store.store import Store
+from osanas.strategy.ladder import MOST_WAITING
 from osanas.study.config import StudyConfig
 from osanas.study.events import CandidateDone, CandidateStarted, EpochDone, Event, Note, SearchStarted
 from tests.fakes import SMALL, Job, TableEvaluator, accuracy_of, check_study, finish, launch, run, search, start

@@ -10,9 +10,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from osanas.engine.first_rungs import FirstRungs
-from osanas.engine.known_cost_sampler import KnownCostSampler
-from osanas.engine.optuna_study import EPOCHS_ATTR, PROMOTED_ATTR, distributions, make_sampler
+from osanas.engine.optuna_study import EPOCHS_ATTR, PROMOTED_ATTR, distributions
+from osanas.engine.samplers import FirstRungs, KnownCostSampler, make_sampler
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.space import SearchSpace
 from osanas.strategy.features import Features

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 import osanas
-from osanas.engine import streaks
-from osanas.engine.streaks import Streaks
+from osanas.engine import next_step
+from osanas.engine.next_step import Streaks
 from osanas.errors import CandidateError, ConfigError, SearchFailed, StudyError, UsageError
 from osanas.evaluation.evaluator import CandidateCosts, Trained
 from osanas.genotype.architecture import Architecture
@@ -153,8 +153,8 @@ def test_after_twenty_duplicates_an_unseen_member_is_drawn(job: Job, url: str, m
         def sample_independent(self, study: Any, trial: Any, name: Any, distribution: Any) -> int:
             return 0
 
-    monkeypatch.setattr("osanas.engine.optuna_study.make_sampler", lambda *_: Stuck())
-    monkeypatch.setattr(streaks, "DUPLICATES_BEFORE_RANDOM", 4)
+    monkeypatch.setattr("osanas.engine.worker.make_sampler", lambda *_: Stuck())
+    monkeypatch.setattr(next_step, "DUPLICATES_BEFORE_RANDOM", 4)
     view = search(replace(job, trials=3))
     check_study(url, 3)
     statuses = [candidate.status for candidate in view.candidates()]
@@ -294,7 +294,7 @@ def test_a_cost_that_cannot_be_measured_is_no_zero(job: Job, url: str) -> None:
 
 
 def test_nothing_within_the_limits_names_the_closest(job: Job, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaks, "INFEASIBLE_IN_A_ROW", 12)
+    monkeypatch.setattr(next_step, "INFEASIBLE_IN_A_ROW", 12)
     evaluator = TableEvaluator()
     with pytest.raises(SearchFailed, match="candidates in a row broke a limit before training") as caught:
         search(replace(job, options={"max_latency_ms": 0.2}), evaluator)
@@ -308,7 +308,7 @@ def test_nothing_within_the_limits_names_the_closest(job: Job, url: str, monkeyp
 
 
 def test_the_closest_is_none_that_fits_by_now(job: Job, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaks, "INFEASIBLE_IN_A_ROW", 5)
+    monkeypatch.setattr(next_step, "INFEASIBLE_IN_A_ROW", 5)
     with pytest.raises(SearchFailed):
         search(replace(job, options={"max_latency_ms": 0.2}))
     with pytest.raises(SearchFailed, match=r"The closest was trial \d+: parameters [\d,]+ over the limit 10\."):
@@ -316,7 +316,11 @@ def test_the_closest_is_none_that_fits_by_now(job: Job, url: str, monkeypatch: p
 
 
 def test_two_hundred_are_the_limit() -> None:
-    assert (streaks.INFEASIBLE_IN_A_ROW, streaks.FAILURES_IN_A_ROW, streaks.DUPLICATES_BEFORE_RANDOM) == (200, 5, 20)
+    assert (next_step.INFEASIBLE_IN_A_ROW, next_step.FAILURES_IN_A_ROW, next_step.DUPLICATES_BEFORE_RANDOM) == (
+        200,
+        5,
+        20,
+    )
 
 
 def test_a_space_without_a_feasible_member_ends_with_the_closest(job: Job) -> None:

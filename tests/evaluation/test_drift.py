@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from osanas.errors import CandidateError, EnvironmentFailure
 from osanas.evaluation.drift import EVERY, LEAST, REFERENCE, WAITS_S, ReferenceWatch, tolerance_ms
-from osanas.genotype.closed_form import stem_reduction_for
+from osanas.genotype.geometry import stem_reduction_for
 from osanas.models.build import build
-from osanas.store.references import DRIFT, references
+from osanas.store.references import references
 from osanas.store.store import Store
 from osanas.study.config import StudyConfig
+from osanas.study.records import DRIFT
 
 
 class Device:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from osanas.errors import ConfigError
-from osanas.genotype.architecture import VARIANTS, Architecture
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.variants import VARIANTS
 from tests.models.architectures import ARCHITECTURES, MUTATIONS, mutated, structure, tiny
 
 

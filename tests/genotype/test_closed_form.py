@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from osanas.costs import count_costs
 from osanas.errors import UsageError
-from osanas.genotype.architecture import VARIANTS, Architecture
-from osanas.genotype.closed_form import GenotypeCosts, eca_kernel_size, genotype_costs
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import GenotypeCosts, genotype_costs
+from osanas.genotype.geometry import eca_kernel_size
+from osanas.genotype.variants import VARIANTS
 from osanas.models.build import build, build_backbone
 from tests.models.architectures import ARCHITECTURES, tiny
 

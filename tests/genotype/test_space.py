@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osanas.errors import ConfigError, UsageError
-from osanas.genotype.architecture import VARIANTS, Architecture, Attention, Conv, Downsample
+from osanas.genotype.architecture import Architecture, Attention, Conv, Downsample
 from osanas.genotype.space import Dimension, SearchSpace, available
 from osanas.genotype.space_file import LEAVES
+from osanas.genotype.variants import VARIANTS
 
 SHIPPED = ["tiny", "vovnet", "vovnet_slim", "vovnet_v2"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from osanas.errors import Unavailable
 from osanas.machine.nvml import NvmlLibrary, load_library
-from osanas.measure.energy.meter import Unavailable
 from tests.measure.fake_nvml.build import build, compiler, run_scenarios
 from tests.measure.simulation import FakeNvml, FakeNvmlError, SimulatedClock
 

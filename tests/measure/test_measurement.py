@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from osanas.costs import count_costs
+from osanas.errors import Unavailable
 from osanas.machine.device import identify
 from osanas.machine.exclusive import exclusive
 from osanas.measure.energy.choose import MeterSources, open_meter
 from osanas.measure.energy.estimate import EstimateMeter
-from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergyWindow, Load, Unavailable
+from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergyWindow, Load
 from osanas.measure.measurement import Measurement, key_digest, measure, measurement_key, peak_memory_bytes
 from osanas.measure.protocol import MeasurementProtocol
 from tests.measure.simulation import FakeNvml, SimulatedClock

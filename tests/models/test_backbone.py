@@ -8,7 +8,8 @@ from torch.fx import symbolic_trace
 from torch.fx.experimental.optimization import fuse
 
 from osanas.errors import UsageError
-from osanas.genotype.architecture import STAGE_NAMES, VARIANTS, Architecture
+from osanas.genotype.architecture import STAGE_NAMES, Architecture
+from osanas.genotype.variants import VARIANTS
 from osanas.models.backbone import OSABackbone
 from osanas.models.build import build, build_backbone
 from tests.models.architectures import ARCHITECTURES, randomised, tiny

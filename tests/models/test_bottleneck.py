@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from osanas.costs import count_costs
-from osanas.genotype.closed_form import stem_reduction_for
+from osanas.genotype.geometry import stem_reduction_for
 from osanas.models.bottleneck import build_bottleneck
 from osanas.models.build import build
 from osanas.models.osa import OSAModule

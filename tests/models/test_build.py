@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osanas.errors import ConfigError, UsageError
-from osanas.genotype.architecture import VARIANTS
-from osanas.genotype.closed_form import stem_pools, stem_strides
+from osanas.genotype.geometry import stem_pools, stem_strides
+from osanas.genotype.variants import VARIANTS
 from osanas.models.build import build, build_backbone, check_resolution, stem_reduction_for
 from tests.models.architectures import tiny
 

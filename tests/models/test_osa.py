@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from osanas.genotype.architecture import Conv
-from osanas.genotype.closed_form import ModuleAttention
+from osanas.genotype.geometry import ModuleAttention
 from osanas.models.osa import EfficientChannelAttention, OSAModule, max_pool
 from tests.models.architectures import randomised
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from osanas.costs import count_costs
-from osanas.genotype.architecture import STAGE_NAMES, VARIANTS
+from osanas.genotype.architecture import STAGE_NAMES
 from osanas.genotype.closed_form import GenotypeCosts, genotype_costs
+from osanas.genotype.variants import VARIANTS
 from osanas.models.build import build
 
 _TABLE = Path(__file__).parent.parent / "data" / "vovnet_reference.csv"

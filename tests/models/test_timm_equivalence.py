@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from osanas.genotype.architecture import VARIANTS, Architecture, Attention, Conv, Stage, Stem
+from osanas.genotype.architecture import Architecture, Attention, Conv, Stage, Stem
+from osanas.genotype.variants import VARIANTS
 from osanas.models.build import build
 from tests.models.architectures import randomised
 

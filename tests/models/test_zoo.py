@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from osanas.errors import MissingExtraError, UsageError
-from osanas.genotype.architecture import VARIANTS
+from osanas.genotype.variants import VARIANTS
 from osanas.models.heads import Classifier
 from osanas.models.zoo import build_peer, has_timm, peer_names
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from osanas.errors import ConfigError, UsageError
-from osanas.genotype.architecture import VARIANTS, Architecture
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.variants import VARIANTS
 from osanas.models.zoo import peer_names
 from osanas.profiling.networks import PAPER, SENET, Subject, paper_models, read_architecture, study_of, subject
 

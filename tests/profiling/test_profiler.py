@@ -14,12 +14,12 @@ import torch
 from torch import nn
 
 from osanas.costs import count_costs
-from osanas.errors import CandidateError, UsageError
+from osanas.errors import CandidateError, Unavailable, UsageError
 from osanas.evaluation.keys import network_key
-from osanas.genotype.architecture import VARIANTS
+from osanas.genotype.variants import VARIANTS
 from osanas.machine.device import identify
 from osanas.measure.energy.estimate import EstimateMeter
-from osanas.measure.energy.meter import EnergyMeter, Unavailable
+from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.measurement import Measurement, key_digest, measurement_key
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.rounds import per_round

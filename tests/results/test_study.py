@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from osanas.errors import MissingExtraError
 from osanas.genotype.space import SearchSpace
 from osanas.results.study import Front, StudyView, front_of, in_full
-from osanas.store.references import DRIFT, flag_measurements
+from osanas.store.references import flag_measurements
 from osanas.store.store import Store
 from osanas.study.config import Objective, StudyConfig
-from osanas.study.records import Candidate, MeasurementRecord, Status, StudyRecord
+from osanas.study.records import DRIFT, Candidate, MeasurementRecord, Status, StudyRecord
 from tests.fakes import SMALL, Job, TableEvaluator, search
 
 MEMBER = SearchSpace.from_dict(SMALL).smallest()

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from osanas.engine.history import fits_now, history_of
 from osanas.genotype.space import SearchSpace
-from osanas.strategy.history import History
+from osanas.strategy.history import History, fits_now, history_of
 from osanas.study.config import Limits
 from osanas.study.records import EvaluationRecord
 from tests.fakes import SMALL

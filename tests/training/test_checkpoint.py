@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from osanas.errors import EnvironmentFailure
+from osanas.study.records import EpochRecord
 from osanas.training import checkpoint
 from osanas.training.checkpoint import TrainingState, read_checkpoint, write_checkpoint
-from osanas.training.records import EpochRecord
 
 CPU = torch.device("cpu")
 IDENTITY = {"recipe": {"learning_rate": 0.1}, "seed": 3, "data": {"name": "digits"}}

@@ -19,9 +19,9 @@ from torch import nn
 from osanas.errors import CandidateError, DataError, EnvironmentFailure, TrainingStopped, UsageError
 from osanas.models.build import build
 from osanas.study.recipe import Recipe
+from osanas.study.records import EpochRecord, TrainingResult
 from osanas.tasks.classification.data import load
 from osanas.training.module import build_optimizer
-from osanas.training.records import EpochRecord, TrainingResult
 from osanas.training.trainer import train
 from tests.training.helpers import SmallNet, small_data
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
-from osanas.cli.render.studies import counted, fraction, members, number
+from osanas.cli.render.numbers import counted, duration, fraction, members, number
 from osanas.study.events import (
     CandidateDone,
     CandidateStarted,
@@ -68,13 +68,6 @@ class _Clock:
             return ""
         seconds = (time.monotonic() - self.started) / done * (target - trained)
         return f"{duration(seconds)} left"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as ``45 s``, ``12 min`` or ``3.5 h``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 @dataclass

@@ -7,55 +7,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from osanas.cli.render.layout import Column, Listing, print_text
+from osanas.cli.render.numbers import DASH, counted, fraction, millions, number, pairs
 from osanas.study.config import OBJECTIVES
 
 if TYPE_CHECKING:
     from osanas.results.study import StudyView
     from osanas.study.records import Candidate
 
-DASH = "-"
 STATUSES = ("complete", "running", "waiting", "infeasible", "failed", "duplicate")
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A figure with so many significant digits, or a dash."""
-    if value is None:
-        return DASH
-    if isinstance(value, int):
-        return f"{value:,}"
-    text = f"{value:.{digits}g}"
-    return f"{value:,.0f}" if "e" in text and abs(value) >= 1 else text
-
-
-def scaled(value: float | None, unit: float) -> str:
-    """A figure in multiples of a unit, or a dash."""
-    return DASH if value is None else number(value / unit)
-
-
-def millions(value: int | None) -> str:
-    """A count in millions, or a dash."""
-    return scaled(value, 1e6)
-
-
-def fraction(value: float | None) -> str:
-    """An accuracy with four decimals, or a dash."""
-    return DASH if value is None else f"{value:.4f}"
-
-
-def counted(count: int, thing: str) -> str:
-    """``1 candidate``, ``2 candidates``."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
-def members(size: int) -> str:
-    """The size of a space."""
-    return f"{size:,} members" if size < 1e7 else f"{size:.1e} members"
-
-
-def pairs(rows: Sequence[tuple[str, str]], width: int = 24) -> None:
-    """Prints names and values below each other."""
-    for name, value in rows:
-        print_text(f"{name:<{width}}{value}", hanging=" " * width)
 
 
 def print_studies(rows: Sequence[dict[str, Any]]) -> None:
@@ -212,3 +171,21 @@ def print_trial(document: dict[str, Any]) -> None:
 
 
 _CURVE = (("epoch",), ("train loss",), ("val loss",), ("val accuracy",), ("seconds",))
+
+
+def print_signals(document: dict[str, Any]) -> None:
+    """How well what is known early or without training has ranked the candidates of a study."""
+    print_text(f"Rank correlation with the accuracy after {counted(document['epochs'], 'epoch')}")
+    Listing(
+        (Column(("signal",), numeric=False), Column(("Spearman",)), Column(("candidates",))),
+        [
+            [row["signal"], _correlation(row["correlation"]), str(row["candidates"]), row["reason"] or ""]
+            for row in document["signals"]
+        ],
+        "",
+    ).print()
+    print_text(document["selection"])
+
+
+def _correlation(value: float | None) -> str:
+    return DASH if value is None else f"{value:+.2f}"

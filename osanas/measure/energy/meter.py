@@ -94,15 +94,6 @@ class EnergyReading:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Unavailable:
-    """There is no meter, and why."""
-
-    reason: str
-    """A clause without a full stop: ``RAPL is not readable``."""
-    fix: str = ""
-
-
 class EnergyMeter(ABC):
     """Measures, or estimates, the energy of a load."""
 

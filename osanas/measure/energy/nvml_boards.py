@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from osanas.errors import EnvironmentFailure
+from osanas.errors import EnvironmentFailure, Unavailable
 from osanas.machine.clock import Clock, now_s
 from osanas.machine.nvml import NO_LIBRARY_FIX, POLL_S, NvmlLibrary, driver_version, load_library, text
-from osanas.measure.energy.meter import Unavailable
 from osanas.measure.energy.visible import visible_boards
 
 _FIELD_AVERAGE_POWER, _FIELD_INSTANT_POWER = 185, 186  # nvml.h: NVML_FI_DEV_POWER_AVERAGE, _INSTANT; milliwatts

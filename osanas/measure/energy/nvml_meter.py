@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from osanas.errors import Unavailable
 from osanas.machine.clock import Clock, now_s
 from osanas.machine.nvml import POLL_S, NvmlLibrary, driver_version, load_library, lost
-from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, EnergyWindow, Load, Unavailable
+from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, EnergyWindow, Load
 from osanas.measure.energy.nvml_boards import Board, Capability, Sensor, find_board, probe
 from osanas.measure.energy.nvml_watch import BoardWatch, board_settings, board_state, power_limit_w, temperature_c
 from osanas.measure.energy.windows import chunk_iterations, collect, plausible, reading, run_for

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from osanas.errors import EnvironmentFailure
+from osanas.errors import EnvironmentFailure, Unavailable
 from osanas.machine.clock import Clock, now_s
 from osanas.machine.exclusive import CPU
-from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, EnergyWindow, Load, Unavailable
+from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, EnergyWindow, Load
 from osanas.measure.energy.windows import chunk_iterations, collect, plausible, reading, run_for
 from osanas.measure.protocol import MeasurementProtocol
 

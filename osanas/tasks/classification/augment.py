@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics.classification import MulticlassAccuracy
 
 from osanas.tasks.classification.data import ClassificationData, DataName
 
@@ -67,13 +66,3 @@ class Augmentation:
             rows.view(count, 1, height, 1),
             columns.view(count, 1, 1, width),
         ]
-
-
-def loss(logits: Tensor, labels: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
-    """Mean cross-entropy of ``logits[N, classes]`` against ``labels[N]``."""
-    return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
-
-
-def accuracy_metric(num_classes: int) -> MulticlassAccuracy:
-    """Top-1 accuracy over all images, 0..1."""
-    return MulticlassAccuracy(num_classes, average="micro")

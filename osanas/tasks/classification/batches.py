@@ -10,8 +10,8 @@ from torch import Tensor
 
 from osanas.study.recipe import Recipe
 from osanas.tasks.classification.augment import Augmentation
-from osanas.tasks.classification.data import ClassificationData, normalise
-from osanas.tasks.images import Batch
+from osanas.tasks.classification.data import ClassificationData
+from osanas.tasks.images import Batch, normalise
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

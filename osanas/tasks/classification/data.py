@@ -6,7 +6,6 @@ A search sees training and validation images alone; test images are kept for fin
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,13 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from osanas.errors import UsageError
 from osanas.tasks.classification.folder import scan_folder
 from osanas.tasks.classification.sources import Source, read_cifar, read_digits, read_fashion_mnist
-from osanas.tasks.images import MemorySplit, Split
+from osanas.tasks.images import MemorySplit, Split, channel_statistics, normalise, resize
 from osanas.tasks.stratify import stratified_split, subset
 from osanas.validation import did_you_mean
 
@@ -37,7 +35,6 @@ Of the digits most is held out: validation then adds little noise, and training 
 reaching the accuracy at which all networks look alike (``benchmarks/seed_noise.py``).
 """
 
-_RESIZED_AT_ONCE = 4_096
 _STATISTICS_IMAGES = 2_000
 
 
@@ -126,17 +123,6 @@ class ClassificationData:
     def normalise(self, images: Tensor) -> Tensor:
         """``uint8`` images ``[N, C, H, W]`` as a network takes them (``normalise``)."""
         return normalise(images, *self.statistics(images.device))
-
-
-def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """``uint8`` images ``[N, C, H, W]`` as a network takes them: ``float32``, channels last in memory.
-
-    Args:
-        images: The images.
-        mean: Mean of each channel, on their device (``ClassificationData.statistics``).
-        std: Standard deviation likewise.
-    """
-    return images.to(torch.float32, memory_format=torch.channels_last).sub_(mean).div_(std)
 
 
 def load(
@@ -238,34 +224,6 @@ def _from_folder(folder: Path, resolution: int, train_samples: int | None, split
         train_samples=train_samples,
         fingerprint=files.fingerprint(),
     )
-
-
-def resize(images: Tensor, side: int) -> Tensor:
-    """``uint8`` images ``[N, C, H, W]`` resized to ``[N, C, side, side]``, bilinear and antialiased."""
-    if images.shape[-2:] == (side, side):
-        return images.contiguous()
-    resized = torch.empty((*images.shape[:2], side, side), dtype=torch.uint8)
-    for start in range(0, len(images), _RESIZED_AT_ONCE):
-        some = images[start : start + _RESIZED_AT_ONCE].float()
-        smooth = F.interpolate(some, size=(side, side), mode="bilinear", antialias=True)
-        resized[start : start + len(some)] = smooth.round_().clamp_(0, 255).to(torch.uint8)
-    return resized
-
-
-def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of ``uint8`` images ``[N, C, H, W]``, for values in 0..1.
-
-    The deviation is at least one grey level, so that a constant channel can be divided by it.
-    """
-    means, deviations = [], []
-    for channel in range(images.shape[1]):
-        counts = torch.bincount(images[:, channel].reshape(-1).long(), minlength=256).double()
-        values = torch.arange(256, dtype=torch.float64) / 255
-        mean = float((counts * values).sum() / counts.sum())
-        variance = float((counts * (values - mean) ** 2).sum() / counts.sum())
-        means.append(mean)
-        deviations.append(max(math.sqrt(variance), 1 / 255))
-    return tuple(means), tuple(deviations)
 
 
 def _fingerprint(*arrays: NDArray[Any]) -> str:

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from osanas.cli.render.progress import _Clock, _Lines, _Live, duration, progress
+from osanas.cli.render.numbers import duration
+from osanas.cli.render.progress import _Clock, _Lines, _Live, progress
 from osanas.genotype.space import SearchSpace
 from osanas.study.config import Limits
 from osanas.study.events import CandidateDone, CandidateStarted, EpochDone, Note, Remeasuring, SearchStarted, Waiting

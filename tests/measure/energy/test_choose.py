@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from osanas.errors import UsageError
+from osanas.errors import Unavailable, UsageError
 from osanas.measure.energy.choose import MeterSources, open_meter
 from osanas.measure.energy.estimate import EstimateMeter
-from osanas.measure.energy.meter import EnergyMeter, Unavailable
+from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.energy.nvml_meter import NvmlMeter
 from tests.measure.simulation import FakeNvml, SimulatedClock
 

@@ -7,11 +7,12 @@ import time
 import pytest
 import torch
 
+from osanas.errors import Unavailable
 from osanas.machine.clock import SystemClock
 from osanas.machine.device import device_uuid, resolve_device
 from osanas.machine.nvml import load_library
 from osanas.measure.energy.choose import MeterSources, open_meter
-from osanas.measure.energy.meter import Load, Unavailable
+from osanas.measure.energy.meter import Load
 from osanas.measure.energy.nvml_boards import Capability, find_board, nvml_inventory, probe
 from osanas.measure.energy.nvml_meter import NvmlMeter
 from osanas.measure.energy.nvml_watch import power_limit_w

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from osanas.errors import EnvironmentFailure, UsageError
+from osanas.errors import EnvironmentFailure, Unavailable, UsageError
 from osanas.measure.energy.choose import MeterSources, open_meter
 from osanas.measure.energy.estimate import EstimateMeter
-from osanas.measure.energy.meter import Unavailable
 from osanas.measure.energy.rapl import RaplMeter, RaplZone, find_zones, open_rapl, rapl_inventory
 from osanas.measure.protocol import MeasurementProtocol
 from tests.measure.simulation import FakeRapl, SimulatedClock

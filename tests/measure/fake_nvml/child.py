@@ -13,8 +13,8 @@ import json
 import sys
 from typing import Any
 
-from osanas.errors import OsanasError
-from osanas.measure.energy.meter import Load, Unavailable
+from osanas.errors import OsanasError, Unavailable
+from osanas.measure.energy.meter import Load
 from osanas.measure.energy.nvml_boards import nvml_inventory
 from osanas.measure.energy.nvml_meter import open_nvml
 from osanas.measure.protocol import MeasurementProtocol

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osanas.tasks.classification.augment import Augmentation, accuracy_metric, loss
+from osanas.tasks.classification.augment import Augmentation
 from osanas.tasks.classification.data import load
+from osanas.tasks.classification.task import accuracy_metric, loss
 
 
 def one_by_one(images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:

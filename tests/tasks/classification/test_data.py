@@ -15,9 +15,9 @@ from torchvision import datasets
 from osanas.errors import DataError, UsageError
 from osanas.tasks.classification import data as data_module
 from osanas.tasks.classification import sources
-from osanas.tasks.classification.data import HELD_OUT, ClassificationData, DataSpec, channel_statistics, load, resize
+from osanas.tasks.classification.data import HELD_OUT, ClassificationData, DataSpec, load
 from osanas.tasks.classification.sources import FASHION_MNIST_FILES, read_idx
-from osanas.tasks.images import MemorySplit
+from osanas.tasks.images import MemorySplit, channel_statistics, resize
 
 
 def memory(split: object) -> MemorySplit:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from osanas.engine.counted import AT_ONCE, StartingPoints, none_fits, over_by_count
+from osanas.engine.next_step import AT_ONCE, StartingPoints, none_fits, over_by_count
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape, genotype_costs
 from osanas.genotype.space import SearchSpace

@@ -1,0 +1,138 @@
+"""Optuna's samplers on a study in which a candidate may have several trials, one a rung of the ladder."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from osanas.engine.optuna_study import PROMOTED_ATTR, distributions
+from osanas.strategy.history import History
+from osanas.strategy.known_cost import KnownCost, Price
+from osanas.study.config import OptunaSampler
+
+
+class FirstRungs(BaseSampler):
+    """Another sampler, from which promotions are hidden: it sees one value a candidate, that of its first rung.
+
+    Args:
+        inner: The sampler.
+    """
+
+    def __init__(self, inner: BaseSampler) -> None:
+        self._inner = inner
+
+    def reseed_rng(self) -> None:
+        """As the sampler does."""
+        self._inner.reseed_rng()
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """As the sampler does."""
+        return self._inner.infer_relative_search_space(_WithoutPromotions(study), trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """As the sampler does."""
+        return self._inner.sample_relative(_WithoutPromotions(study), trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """As the sampler does."""
+        return self._inner.sample_independent(_WithoutPromotions(study), trial, param_name, param_distribution)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """As the sampler does."""
+        if PROMOTED_ATTR not in trial.user_attrs:
+            self._inner.before_trial(_WithoutPromotions(study), trial)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        """As the sampler does."""
+        if PROMOTED_ATTR not in trial.user_attrs:
+            self._inner.after_trial(_WithoutPromotions(study), trial, state, values)
+
+
+class _WithoutPromotions(Study):
+    """A study as it would be without promotions. Samplers read trials through this one method."""
+
+    def __init__(self, study: Study) -> None:
+        vars(self).update(vars(study))  # its storage and caches; the database is not asked again
+
+    def _get_trials(
+        self,
+        deepcopy: bool = True,  # noqa: FBT001, FBT002 - Optuna's own signature
+        states: Container[TrialState] | None = None,
+        use_cache: bool = False,  # noqa: FBT001, FBT002
+    ) -> list[FrozenTrial]:
+        trials = super()._get_trials(deepcopy, states, use_cache)
+        return [trial for trial in trials if PROMOTED_ATTR not in trial.user_attrs]
+
+
+@dataclass
+class KnownCostSampler(BaseSampler):
+    """Proposes what the strategy does. It learns from our tables, not from Optuna's trials.
+
+    Attributes:
+        history: Reads what is known of the study now.
+        price: Measures a member without training it.
+        seed: Of what is drawn where the strategy finds no member.
+    """
+
+    strategy: KnownCost
+    history: Callable[[], History]
+    price: Price
+    seed: int
+    _rng: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rng = random.Random(self.seed)  # noqa: S311 - a draw, not a secret
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
+        """All dimensions of the space."""
+        return distributions(self.strategy.features.space)
+
+    def sample_relative(
+        self,
+        study: Study,  # noqa: ARG002
+        trial: FrozenTrial,  # noqa: ARG002
+        search_space: dict[str, BaseDistribution],  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """The member expected to be worth most; nothing if none is found."""
+        architecture = self.strategy.propose(self.history(), self.price)
+        features = self.strategy.features
+        return {} if architecture is None else dict(features.space.encode(architecture, features.canonical))
+
+    def sample_independent(
+        self,
+        study: Study,  # noqa: ARG002
+        trial: FrozenTrial,  # noqa: ARG002
+        param_name: str,  # noqa: ARG002
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Any value."""
+        assert isinstance(param_distribution, IntDistribution)
+        return self._rng.randint(param_distribution.low, param_distribution.high)
+
+
+def make_sampler(name: OptunaSampler, seed: int) -> BaseSampler:
+    """One of Optuna's samplers. Constraints reach them through ``Trial.set_constraint``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", category=optuna.exceptions.ExperimentalWarning)
+        match name:
+            case "tpe":
+                return TPESampler(seed=seed)
+            case "nsga2":
+                return NSGAIISampler(seed=seed)
+            case "gp":
+                return GPSampler(seed=seed)
+            case "random":
+                return RandomSampler(seed=seed)
