@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import torch
 
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.closed_form import genotype_costs
+from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.space import SearchSpace
 from osanas.models.build import build, stem_reduction_for
 from osanas.study.recipe import Recipe
@@ -44,13 +44,7 @@ def accuracy(architecture: Architecture, data: ClassificationData, recipe: Recip
 
 def multiply_adds(architecture: Architecture, data: ClassificationData) -> int:
     """Cost of one inference."""
-    return genotype_costs(
-        architecture,
-        data.resolution,
-        num_classes=data.num_classes,
-        in_channels=data.in_channels,
-        stem_reduction=stem_reduction_for(data.resolution),
-    ).multiply_adds
+    return NetworkShape.of(data.resolution, data.in_channels, data.num_classes).costs(architecture).multiply_adds
 
 
 def deviations(accuracies: Sequence[Sequence[float]]) -> tuple[float, float]:

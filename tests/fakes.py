@@ -26,6 +26,7 @@ from osanas.errors import OsanasError, TrainingStopped
 from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys, Trained
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.store.database import parse_url
 from osanas.store.store import Store
@@ -140,9 +141,6 @@ class TableEvaluator:
 
     def device(self) -> dict[str, Any]:
         return {"kind": "cpu", "name": "table"}
-
-    def canonical(self, architecture: Architecture) -> Architecture:
-        return architecture.canonical(1)
 
     def measure(self, architecture: Architecture) -> CandidateCosts:
         self.measured.append(architecture.digest)
@@ -411,7 +409,7 @@ def check_promotions(store: Store, record: StudyRecord) -> None:
         key=record.search_key or "",
     )
     evaluator = TableEvaluator()
-    features = Features(SearchSpace.from_dict(record.identity["space"]), evaluator.shape(), evaluator.canonical)
+    features = Features(SpaceAt(SearchSpace.from_dict(record.identity["space"]), evaluator.shape()))
     assert next_promotion(history, KnownCost(features), has_rival=False) is None
 
 

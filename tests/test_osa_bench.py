@@ -21,11 +21,12 @@ from scipy.special import expit, logit
 import osanas
 from benchmarks import search_efficiency as efficiency
 from benchmarks.osa_bench import bench as osa
-from benchmarks.osa_bench.bench import EPOCHS, FOLDER, Matrix, OsaBench, Regression, Table, canonical, features
+from benchmarks.osa_bench.bench import EPOCHS, FOLDER, SHAPE, Matrix, OsaBench, Regression, Table, features
 from benchmarks.osa_bench.evaluator import BenchEvaluator
 from benchmarks.osa_bench.replay import Method, Trace, replay
 from osanas.errors import TrainingStopped, UsageError
 from osanas.genotype.architecture import Architecture
+from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.pareto import hypervolume
 from osanas.study.records import CurvePoint
@@ -47,7 +48,7 @@ def true_logits(member: Architecture) -> Matrix:
 
 
 def true_latency_ms(member: Architecture) -> float:
-    return 0.05 * sum(stage.layers + 1 for stage in member.stages) + osa.costs(member).multiply_adds / 1e7
+    return 0.05 * sum(stage.layers + 1 for stage in member.stages) + SHAPE.costs(member).multiply_adds / 1e7
 
 
 def make_table(folder: Path, space: SearchSpace, members: int = MEMBERS, second_seeds: int = SECOND_SEEDS) -> Path:
@@ -57,14 +58,14 @@ def make_table(folder: Path, space: SearchSpace, members: int = MEMBERS, second_
     rng, noise = random.Random(3), np.random.default_rng(3)
     chosen: dict[str, Architecture] = {}
     while len(chosen) < members:
-        member = canonical(space.sample(rng))
+        member = SpaceAt(space, SHAPE).sample(rng)
         chosen.setdefault(member.digest, member)
     own = {number: OWN * noise.standard_normal() for number in range(members)}
     rows = []
     for seed, count in ((0, members), (1, second_seeds)):
         for number, member in enumerate(itertools.islice(chosen.values(), count)):
             drawn = own[number] + SEED_NOISE * noise.standard_normal() + 0.01 * noise.standard_normal(EPOCHS + 1)
-            indices = " ".join(str(index) for index in space.encode(member, canonical).values())
+            indices = " ".join(str(index) for index in SpaceAt(space, SHAPE).encode(member).values())
             rows.append([number, seed, indices, *(f"{value:.5f}" for value in expit(true_logits(member) + drawn))])
     write(folder / "trainings.csv", ["member", "seed", "indices", *osa.ACCURACY_COLUMNS], rows)
     latencies = [[number, f"{true_latency_ms(member):.5f}"] for number, member in enumerate(chosen.values())]
@@ -103,7 +104,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> OsaBench:
 
 def random_members(bench: OsaBench, count: int, seed: int = 9) -> list[Architecture]:
     rng = random.Random(seed)
-    return [canonical(bench.space.sample(rng)) for _ in range(count)]
+    return [bench.at.sample(rng) for _ in range(count)]
 
 
 # the model ----------------------------------------------------------------------------------------------------------
@@ -160,7 +161,7 @@ def test_rows_are_no_better_or_worse_than_others(bench: OsaBench) -> None:
     rows = bench.table.members
     elsewhere = logit(bench.curves(rows, 7))[:, -1]
     observed = logit(bench.table.first[:, EPOCHS - 1])
-    predicted = observed - Regression(features(bench.space, rows), logit(bench.table.first)).held_out[:, EPOCHS - 1]
+    predicted = observed - Regression(features(bench.at, rows), logit(bench.table.first)).held_out[:, EPOCHS - 1]
     assert abs((elsewhere - predicted).mean()) < 0.04
     surprise = observed - predicted
     kept = float(np.dot(surprise, elsewhere - predicted) / np.dot(surprise, surprise))
@@ -170,7 +171,7 @@ def test_rows_are_no_better_or_worse_than_others(bench: OsaBench) -> None:
 
 
 def test_held_out_residuals_are_those_of_leaving_a_row_out(bench: OsaBench) -> None:
-    inputs, outputs = features(bench.space, bench.table.members), logit(bench.table.first)
+    inputs, outputs = features(bench.at, bench.table.members), logit(bench.table.first)
     regression = Regression(inputs, outputs)
     process = regression._process
     kernel = process.kernel_(process.X_train_)
@@ -457,7 +458,7 @@ def test_the_committed_table_is_whole() -> None:
 def test_the_committed_table_is_worth_searching() -> None:
     """The model ranks unseen members, and members differ by more than seeds do."""
     table = Table.load()
-    inputs = features(table.space, table.members)
+    inputs = features(table.at, table.members)
     predicted = osa.cross_validated(inputs, logit(table.first), folds=5)[:, EPOCHS - 1]
     assert osa.spearman(predicted, table.first[:, EPOCHS - 1]) > 0.7
     latencies = np.log(table.latencies_ms)

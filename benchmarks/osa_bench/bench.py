@@ -43,7 +43,8 @@ from sklearn.model_selection import KFold
 
 from osanas.errors import OsanasError, UsageError
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.closed_form import GenotypeCosts, NetworkShape
+from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 
 Matrix = NDArray[np.float64]
@@ -52,16 +53,6 @@ FOLDER = Path(__file__).parent
 EPOCHS = 9
 SHAPE = NetworkShape(resolution=14, in_channels=1, num_classes=10, stem_reduction=1)
 ACCURACY_COLUMNS = [*(f"val_accuracy_{epoch}" for epoch in range(1, EPOCHS + 1)), "test_accuracy"]
-
-
-def canonical(architecture: Architecture) -> Architecture:
-    """Choices without effect on these images set to one value."""
-    return architecture.canonical(SHAPE.stem_reduction)
-
-
-def costs(architecture: Architecture) -> GenotypeCosts:
-    """Parameters, multiply-adds and memory access of a member."""
-    return SHAPE.costs(architecture)
 
 
 @dataclass(frozen=True)
@@ -107,7 +98,7 @@ class Table:
         members = [space.decode(dict(zip(names, map(int, row["indices"].split()), strict=True))) for row in firsts]
         return cls(
             space,
-            tuple(canonical(member) for member in members),
+            tuple(map(SHAPE.canonical, members)),
             accuracies,
             np.array([latencies[row["member"]] for row in firsts]),
         )
@@ -116,6 +107,11 @@ class Table:
     def first(self) -> Matrix:
         """Accuracies of seed 0 [members, EPOCHS + 1]."""
         return np.array([self.accuracies[row, 0] for row in range(len(self.members))])
+
+    @property
+    def at(self) -> SpaceAt:
+        """The space at the size of its images."""
+        return SpaceAt(self.space, SHAPE)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -139,14 +135,14 @@ def _rows(path: Path, action: str) -> list[dict[str, str]]:
         raise UsageError(f"There is no {path}.", f"Run 'python {FOLDER / 'train.py'} {action}'.") from None
 
 
-def features(space: SearchSpace, members: Sequence[Architecture]) -> Matrix:
+def features(at: SpaceAt, members: Sequence[Architecture]) -> Matrix:
     """What the model sees of each member [members, dimensions + 3]: ordinals, then logarithms of its costs."""
     rows = []
     for member in members:
-        found = costs(member)
+        found = at.costs(member)
         sizes = np.log([found.parameters, found.multiply_adds, found.memory_access_elements])
-        rows.append([*space.encode(member, canonical).values(), *sizes])
-    return np.array(rows, dtype=np.float64).reshape(len(rows), len(space.dimensions) + 3)
+        rows.append([*at.encode(member).values(), *sizes])
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(at.dimensions) + 3)
 
 
 class Regression:
@@ -210,8 +206,8 @@ class OsaBench:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.space = table.space
-        inputs = features(table.space, table.members)
+        self.space, self.at = table.space, table.at
+        inputs = features(table.at, table.members)
         self._accuracy = Regression(inputs, logit(table.first))
         self._latency = Regression(inputs, np.log(table.latencies_ms)[:, None])
         differences = logit(table.pairs[:, 0]) - logit(table.pairs[:, 1])
@@ -259,7 +255,7 @@ class OsaBench:
     def _answers(self, digests: Sequence[str], members: Sequence[Architecture]) -> list[_Answer]:
         new = {digest: member for digest, member in zip(digests, members, strict=True) if digest not in self._known}
         if new:
-            inputs = features(self.space, list(new.values()))
+            inputs = features(self.at, list(new.values()))
             logits, logs = self._accuracy.predict(inputs), self._latency.predict(inputs)[:, 0]
             for digest, mean, log in zip(new, logits, logs, strict=True):
                 self._known[digest] = self._answer(digest, mean, float(log))
@@ -325,14 +321,14 @@ def spearman(first: Matrix, second: Matrix) -> float:
 def report(bench: OsaBench) -> str:
     """How good the table is, and how like it the model."""
     table = bench.table
-    inputs = features(table.space, table.members)
+    inputs = features(table.at, table.members)
     last, logs = table.first[:, EPOCHS - 1], np.log(table.latencies_ms)
     predicted = expit(cross_validated(inputs, logit(table.first)))[:, EPOCHS - 1]
     predicted_logs = cross_validated(inputs, logs[:, None])[:, 0]
     noise = np.sqrt(np.mean((table.pairs[:, 0] - table.pairs[:, 1]) ** 2, axis=0) / 2)[EPOCHS - 1]
     between = np.sqrt(max(np.var(last, ddof=1) - noise**2, 0.0))
     rng = random.Random(1)
-    others = [canonical(table.space.sample(rng)) for _ in table.members]
+    others = [table.at.sample(rng) for _ in table.members]
     fresh = bench.curves(others, seed=0)
     low, high = table.latencies_ms.min(), table.latencies_ms.max()
     cheap = {

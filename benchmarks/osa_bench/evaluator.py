@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.osa_bench.bench import EPOCHS, SHAPE, OsaBench, canonical, costs
+from benchmarks.osa_bench.bench import EPOCHS, SHAPE, OsaBench
 from osanas.errors import TrainingStopped, UsageError
 from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys, Trained
 from osanas.genotype.architecture import Architecture
@@ -48,13 +48,9 @@ class BenchEvaluator:
         """Itself: what it knows is in the table."""
         return self
 
-    def canonical(self, architecture: Architecture) -> Architecture:
-        """Choices without effect on these images set to one value."""
-        return canonical(architecture)
-
     def measure(self, architecture: Architecture) -> CandidateCosts:
         """Counts, and the bench's latency."""
-        found = costs(architecture)
+        found = SHAPE.costs(architecture)
         return CandidateCosts(
             parameters=found.parameters,
             multiply_adds=found.multiply_adds,

@@ -19,13 +19,12 @@ from typing import Literal, Protocol, get_args
 
 import optuna
 
-from benchmarks.osa_bench.bench import EPOCHS, FOLDER, SHAPE, OsaBench, canonical, costs
+from benchmarks.osa_bench.bench import EPOCHS, FOLDER, OsaBench
 from osanas.engine.next_step import Streaks
 from osanas.engine.optuna_study import distributions
 from osanas.engine.samplers import make_sampler
 from osanas.errors import OsanasError
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.members import Members
 from osanas.pareto import front, hypervolume
 from osanas.strategy.features import Features
 from osanas.strategy.history import History, Seen
@@ -129,14 +128,13 @@ class OptunaProposer:
     def __post_init__(self) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._study = optuna.create_study(directions=list(DIRECTIONS), sampler=make_sampler(self.name, self.seed))
-        self._distributions = distributions(self.bench.space)
-        self._members = Members(self.bench.space, canonical)
+        self._distributions = distributions(self.bench.at)
 
     def propose(self, history: History) -> Architecture | None:  # noqa: ARG002 - the study is its history
         """Its next new candidate, or a random one once it repeats itself; a duplicate is told the known values."""
         while not self._streaks.sampler_is_stuck:
             trial = self._study.ask(self._distributions)
-            architecture = canonical(self.bench.space.decode(trial.params))
+            architecture = self.bench.at.decode(trial.params)
             known = self._told.get(architecture.digest)
             if known is None:
                 self._trial = trial
@@ -144,7 +142,7 @@ class OptunaProposer:
             self.duplicates += 1
             self._streaks.count("duplicate")
             self._study.tell(trial, known)
-        return self._members.unseen(self._told.keys(), self.seed)
+        return self.bench.at.unseen(self._told.keys(), self.seed)
 
     def learn(self, architecture: Architecture, accuracy: float, latency_ms: float) -> None:
         """Tells the sampler, about candidates drawn at random too."""
@@ -154,7 +152,7 @@ class OptunaProposer:
         if trial is not None:
             self._study.tell(trial, values)
         else:
-            params = self.bench.space.encode(architecture, canonical)
+            params = self.bench.at.encode(architecture)
             self._study.add_trial(
                 optuna.create_trial(params=params, distributions=self._distributions, values=list(values))
             )
@@ -187,7 +185,7 @@ class Search:
 
 def search_of(method: Method, bench: OsaBench, seed: int) -> Search:
     """The parts of a method."""
-    strategy = KnownCost(Features(bench.space, SHAPE, canonical), seed)
+    strategy = KnownCost(Features(bench.at), seed)
 
     price = partial(_costs, bench)
 
@@ -250,7 +248,7 @@ def _next(search: Search, seen: Mapping[str, Seen], bench: OsaBench) -> tuple[Se
 
 
 def _costs(bench: OsaBench, architecture: Architecture) -> dict[str, float | None]:
-    found = costs(architecture)
+    found = bench.at.costs(architecture)
     return {
         "latency_ms": float(bench.latencies_ms([architecture])[0]),
         "energy_mj": None,

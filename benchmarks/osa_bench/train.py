@@ -25,6 +25,8 @@ import torch
 from filelock import FileLock
 
 from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.measure.energy.choose import Unavailable
 from osanas.measure.measurement import measure
@@ -57,13 +59,13 @@ LATENCY_COLUMNS = ["member", "latency_ms", "median_of_rounds_ms"]
 
 def members(space: SearchSpace) -> Iterator[tuple[int, dict[str, int], Architecture]]:
     """Distinct random members without end: number, index of each dimension's value, architecture."""
-    rng, seen = random.Random(0), set()
+    rng, seen, at = random.Random(0), set(), SpaceAt(space, NetworkShape.of(RESOLUTION, 1, 10))
     for number in itertools.count():
         architecture = space.sample(rng)
-        while architecture.canonical(1).digest in seen:
+        while at.canonical(architecture).digest in seen:
             architecture = space.sample(rng)
-        seen.add(architecture.canonical(1).digest)
-        yield number, space.encode(architecture), architecture
+        seen.add(at.canonical(architecture).digest)
+        yield number, at.encode(architecture), architecture
 
 
 def network(architecture: Architecture, seed: int) -> Classifier:

@@ -37,14 +37,12 @@ def spaces(
 
 def _members(space: Any, resolution: int) -> list[dict[str, Any]]:
     """Costs of the smallest, the starting and the largest members, in closed form."""
-    from osanas.genotype.closed_form import genotype_costs
-    from osanas.genotype.geometry import stem_reduction_for
+    from osanas.genotype.closed_form import NetworkShape
 
+    shape = NetworkShape.of(resolution)
     members = [("smallest", space.smallest()), *space.start_from, ("largest", space.largest())]
     rows = []
     for label, architecture in members:
-        costs = genotype_costs(
-            architecture, resolution, num_classes=1000, in_channels=3, stem_reduction=stem_reduction_for(resolution)
-        )
+        costs = shape.costs(architecture)
         rows.append({"member": label, "resolution": resolution, **vars(costs)})
     return rows

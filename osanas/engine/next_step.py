@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.closed_form import NetworkShape
-from osanas.genotype.space import SearchSpace
+from osanas.genotype.members import SpaceAt
 from osanas.strategy.history import History
 from osanas.strategy.known_cost import KnownCost, Price
 from osanas.strategy.ladder import Promotion, next_promotion
@@ -95,32 +94,32 @@ AT_ONCE = 8
 """Starting points before the sampler has its first turn; further ones take turns with it."""
 
 
-def over_by_count(architecture: Architecture, shape: NetworkShape, limits: Limits) -> str | None:
+def over_by_count(architecture: Architecture, at: SpaceAt, limits: Limits) -> str | None:
     """The limits on parameters and multiply-adds that a network breaks in words, or None."""
     if limits.max_parameters is None and limits.max_multiply_adds is None:
         return None
-    costs = shape.costs(architecture)
+    costs = at.costs(architecture)
     counts = Limits(max_parameters=limits.max_parameters, max_multiply_adds=limits.max_multiply_adds)
     return counts.broken_by(
         {"latency_ms": None, "energy_mj": None, "parameters": costs.parameters, "multiply_adds": costs.multiply_adds}
     )
 
 
-def none_fits(space: SearchSpace, shape: NetworkShape, limits: Limits) -> str | None:
+def none_fits(at: SpaceAt, limits: Limits) -> str | None:
     """The limits that even the smallest network of a space breaks, in words; None if some may fit.
 
     Parameters and multiply-adds of dense networks rise in every dimension but the form of the stem. Those of depthwise
     ones do not (a reduction may be saved by a wider layer), so nothing is said of spaces that hold any.
     """
-    smallest = space.smallest()
+    smallest = at.space.smallest()
     if smallest.conv == "depthwise":
         return None
-    forms = {leaf.name: leaf.values for leaf in space.leaves}["stem.downsample"]
+    forms = {leaf.name: leaf.values for leaf in at.space.leaves}["stem.downsample"]
     reasons = []
     for form in forms:
         document = smallest.to_dict()
         document["stem"]["downsample"] = form
-        reasons.append(over_by_count(Architecture.from_dict(document), shape, limits))
+        reasons.append(over_by_count(Architecture.from_dict(document), at, limits))
     return reasons[0] if all(reasons) else None
 
 
@@ -128,15 +127,10 @@ def none_fits(space: SearchSpace, shape: NetworkShape, limits: Limits) -> str | 
 class StartingPoints:
     """The members that a space names for a start.
 
-    Attributes:
-        canonical: The evaluator's: members with equal results are one network.
-        shape: What networks are built for.
-        limits: Those over a limit by count are left out.
+    Those over a limit by count are left out.
     """
 
-    space: SearchSpace
-    canonical: Callable[[Architecture], Architecture]
-    shape: NetworkShape
+    at: SpaceAt
     limits: Limits
 
     def due(self, seen: Set[str]) -> Architecture | None:
@@ -153,11 +147,11 @@ class StartingPoints:
     @property
     def left_out(self) -> list[str]:
         """Those over a limit by count: name and reason."""
-        reasons = [(name, over_by_count(member, self.shape, self.limits)) for name, member in self.space.start_from]
+        reasons = [(name, over_by_count(member, self.at, self.limits)) for name, member in self.at.space.start_from]
         return [f"{name} ({reason})" for name, reason in reasons if reason is not None]
 
     @cached_property
     def _fitting(self) -> tuple[Architecture, ...]:
-        members = [self.canonical(member) for _, member in self.space.start_from]
-        fitting = [member for member in members if over_by_count(member, self.shape, self.limits) is None]
+        members = [self.at.canonical(member) for _, member in self.at.space.start_from]
+        fitting = [member for member in members if over_by_count(member, self.at, self.limits) is None]
         return tuple({member.digest: member for member in fitting}.values())

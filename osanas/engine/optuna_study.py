@@ -6,7 +6,7 @@ Optuna 5 is used through ask and tell. Where a comment names a trap, it was foun
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from osanas.errors import EnvironmentFailure, StudyError, UsageError
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.space import SearchSpace
+from osanas.genotype.members import SpaceAt
 from osanas.store.database import (
     creation_lock,
     database_errors,
@@ -116,21 +116,20 @@ def _storage(store: Store) -> RDBStorage:
     return storage
 
 
-def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
+def distributions(at: SpaceAt) -> dict[str, BaseDistribution]:
     """Every dimension as an ordinal: an index into its values."""
-    return {dimension.name: IntDistribution(0, len(dimension.values) - 1) for dimension in space.dimensions}
+    return {dimension.name: IntDistribution(0, len(dimension.values) - 1) for dimension in at.dimensions}
 
 
-def ask(study: optuna.study.Study, space: SearchSpace) -> Trial:
+def ask(study: optuna.study.Study, at: SpaceAt) -> Trial:
     """A new trial from the sampler, or one that a user has enqueued."""
-    return study.ask(distributions(space))
+    return study.ask(distributions(at))
 
 
 def add_running(
     study: optuna.study.Study,
-    space: SearchSpace,
+    at: SpaceAt,
     architecture: Architecture,
-    canonical: Callable[[Architecture], Architecture],
     *,
     epochs: int,
     promoted_from: int | None = None,
@@ -138,7 +137,6 @@ def add_running(
     """A new RUNNING trial of a given architecture, so that no other worker can pop it as it could a WAITING one.
 
     Args:
-        canonical: The evaluator's.
         epochs: To which it is trained.
         promoted_from: The trial whose training it goes on with.
     """
@@ -147,8 +145,8 @@ def add_running(
     study.add_trial(
         create_trial(
             state=TrialState.RUNNING,
-            params=space.encode(architecture, canonical),
-            distributions=distributions(space),
+            params=at.encode(architecture),
+            distributions=distributions(at),
             user_attrs={ARCHITECTURE_ATTR: digest, EPOCHS_ATTR: epochs, **promotion},
         )
     )
@@ -188,14 +186,14 @@ def adopt_trial(study: optuna.study.Study, frozen: FrozenTrial) -> Trial:
     return Trial(study, frozen._trial_id)
 
 
-def decode(space: SearchSpace, params: Mapping[str, Any]) -> Architecture | None:
+def decode(at: SpaceAt, params: Mapping[str, Any]) -> Architecture | None:
     """The architecture of a trial's parameters.
 
     Returns:
         None if the trial was cut off before all were stored, or enqueued with values that Optuna does not check.
     """
     try:
-        return space.decode(params)
+        return at.decode(params)
     except (UsageError, TypeError):
         return None
 

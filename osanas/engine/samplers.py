@@ -98,7 +98,7 @@ class KnownCostSampler(BaseSampler):
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
         """All dimensions of the space."""
-        return distributions(self.strategy.features.space)
+        return distributions(self.strategy.features.at)
 
     def sample_relative(
         self,
@@ -108,8 +108,7 @@ class KnownCostSampler(BaseSampler):
     ) -> dict[str, Any]:
         """The member expected to be worth most; nothing if none is found."""
         architecture = self.strategy.propose(self.history(), self.price)
-        features = self.strategy.features
-        return {} if architecture is None else dict(features.space.encode(architecture, features.canonical))
+        return {} if architecture is None else dict(self.strategy.features.at.encode(architecture))
 
     def sample_independent(
         self,

@@ -26,7 +26,7 @@ from osanas.engine.samplers import FirstRungs, KnownCostSampler, make_sampler
 from osanas.errors import SearchFailed, StudyError, TrainingStopped
 from osanas.evaluation.evaluator import Evaluator
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.members import Members
+from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.results.study import StudyView, front_of
 from osanas.store import leases
@@ -69,12 +69,11 @@ class Worker:
     _streaks: Streaks = field(default_factory=Streaks)
 
     def __post_init__(self) -> None:
-        shape, limits = self.evaluator.shape(), self.config.limits
+        limits = self.config.limits
         self._voice = Voice(self.listener)
         self._key = self.evaluator.keys().search
-        self._canonical = self.evaluator.canonical
-        self._members = Members(self.space, self._canonical)
-        self._starts = StartingPoints(self.space, self._canonical, shape, limits)
+        self._at = SpaceAt(self.space, self.evaluator.shape())
+        self._starts = StartingPoints(self._at, limits)
         self._telling = Telling(self.store, self.record.id, self.study, self.objectives, limits)
         # the time of the study's creation keeps apart studies of one name in several databases
         self._checkpoints = Checkpoints(self.folder / "checkpoints", f"{int(self.record.created_at * 1000):x}")
@@ -117,7 +116,7 @@ class Worker:
         )
         # workers of equal seeds propose equal candidates
         seed = self.config.seed + 1_000_003 * leases.rank(self.store, lease)
-        strategy = KnownCost(Features(self.space, self.evaluator.shape(), self._canonical), seed)
+        strategy = KnownCost(Features(self._at), seed)
         by_strategy = self.config.sampler == "known-cost"
         self._next = NextStep(strategy, self._evaluating.price if by_strategy else None)
         self.study.sampler = self._sampler(strategy, lease)
@@ -180,15 +179,15 @@ class Worker:
         if unclaimed:
             trial = adapter.adopt_trial(self.study, unclaimed[0])
         elif self._streaks.sampler_is_stuck:
-            unseen = self._members.unseen(seen, self.config.seed)
+            unseen = self._at.unseen(seen, self.config.seed)
             return unseen is not None and self._evaluate_given(lease, keeper, unseen)
         else:
-            trial = adapter.ask(self.study, self.space)
-        proposed = adapter.decode(self.space, trial.params)
+            trial = adapter.ask(self.study, self._at)
+        proposed = adapter.decode(self._at, trial.params)
         if proposed is None:
             self._telling.discard(trial, "its parameters name no member of the space")
             return True
-        evaluation, ours = self._claim(lease, self._canonical(proposed), self._rungs[0], trial.number)
+        evaluation, ours = self._claim(lease, proposed, self._rungs[0], trial.number)
         if ours:
             self._evaluate(lease, keeper, evaluation, trial.number, continued=False)
         else:
@@ -227,9 +226,8 @@ class Worker:
         """Makes the trial of a claimed evaluation and returns its number."""
         trial = adapter.add_running(
             self.study,
-            self.space,
+            self._at,
             evaluation.architecture,
-            self._canonical,
             epochs=evaluation.epochs,
             promoted_from=self._promoted_from(evaluation),
         )
@@ -323,7 +321,7 @@ class Worker:
 
         An evaluator of the user's may count otherwise; the strategy relies on the closed form all the same.
         """
-        reason = none_fits(self.space, self.evaluator.shape(), self.config.limits)
+        reason = none_fits(self._at, self.config.limits)
         if self.config.sampler == "known-cost" and reason is not None:
             raise SearchFailed(
                 f"No network of the space '{self.space.name}' is within the limits: the smallest has {reason}.",
@@ -360,7 +358,7 @@ class Worker:
         return {member.digest for member in self._history().seen}
 
     def _is_exhausted(self) -> bool:
-        return self._members.count is not None and len(self._seen()) >= self._members.count
+        return len(self._seen()) >= self._at.count
 
     def _unfinished(self) -> bool:
         return any(evaluation.status == "running" for evaluation in self._evaluations())

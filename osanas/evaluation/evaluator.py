@@ -98,10 +98,6 @@ class Evaluator(Protocol):
         """
         ...
 
-    def canonical(self, architecture: Architecture) -> Architecture:
-        """The architecture with choices set to one value that make no difference to its networks."""
-        ...
-
     def measure(self, architecture: Architecture) -> CandidateCosts:
         """Costs, without training, under the search's protocol: cheap enough for every candidate."""
         ...

@@ -99,10 +99,6 @@ class NetworkEvaluator:
         watch = ReferenceWatch(self._reference_latency, self.keys().search, store, study_id, say)
         return replace(self, store=store, watch=watch)
 
-    def canonical(self, architecture: Architecture) -> Architecture:
-        """Choices without effect at this stem reduction are set to one value."""
-        return architecture.canonical(self.stem_reduction)
-
     def measure(self, architecture: Architecture) -> CandidateCosts:
         """Costs of the network by the search's protocol: stored ones if it was measured under the same key before."""
         return self._costs(architecture, self.protocol)
@@ -211,7 +207,7 @@ class NetworkEvaluator:
 
     def _reference_latency(self) -> float:
         """Milliseconds of the reference network, built and measured as a candidate is."""
-        model = self._build(self.canonical(REFERENCE))
+        model = self._build(self.shape().canonical(REFERENCE))
         return measure(model, self._input_shape, self.torch_device, self.protocol, None).latency_ms
 
 

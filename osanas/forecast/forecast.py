@@ -19,6 +19,7 @@ from osanas.forecast.epoch_time import EpochTime, time_epoch, training_power_w
 from osanas.forecast.sample import Population, nothing_left, within_limits
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import GenotypeCosts
+from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.protocol import MeasurementProtocol
@@ -71,7 +72,7 @@ def plan(
 
         evaluator = network_evaluator(config)
     identity = study_identity(config, chosen, evaluator, config.chosen_objectives())
-    population = Population(chosen, evaluator, config.seed)
+    population = Population(SpaceAt(chosen, evaluator.shape()), config.seed)
     return _Planner(config, evaluator, identity, population, listener or (lambda _: None)).document(storage)
 
 
@@ -121,6 +122,7 @@ class _Planner:
 
     def document(self, storage: str | None) -> dict[str, Any]:
         config, population = self.config, self.population
+        space = population.at.space
         search = self._search(storage)  # first, as it finds a wrong address of a database
         meter = _meter(self.evaluator)
         notes = [] if isinstance(meter, str) else list(meter[0].notes)
@@ -134,7 +136,7 @@ class _Planner:
             notes.append(f"The time limit of {config.timeout:,.0f} s ends the search before it is done.")
         return {
             "search": search,
-            "space": {"name": population.space.name, "members": population.space.size, "networks": population.networks},
+            "space": {"name": space.name, "members": space.size, "networks": population.networks},
             "members": [member.document(config.limits) for member in members],
             "within_limits": within.document(),
             "prediction": prediction,
@@ -146,7 +148,7 @@ class _Planner:
         return {
             "study": config.name,
             "storage": masked(parse_url(storage_url(config.name, storage))),
-            "start_from": [name for name, _ in self.population.space.start_from],
+            "start_from": [name for name, _ in self.population.at.space.start_from],
             "sampler": config.sampler,
             "trials": config.trials,
             "rungs": list(config.rungs),
@@ -154,19 +156,19 @@ class _Planner:
             "energy_source": self.identity["energy_source"],
             "device": self.evaluator.device().get("name"),
             "data": data.get("name") if isinstance(data, Mapping) else data,
-            "resolution": self.population.features.shape.resolution,
+            "resolution": self.population.at.shape.resolution,
             "limits": {name: limit for name, limit in config.limits if limit is not None},
         }
 
     # three members ----------------------------------------------------------------------------------------------------
 
     def _members(self) -> list[_Member]:
-        canonical, space = self.evaluator.canonical, self.population.space
+        at = self.population.at
         steps = _steps(self.identity, self.config.train_batch_size)
         chosen = (
-            ("smallest", canonical(space.smallest())),
+            ("smallest", at.canonical(at.space.smallest())),
             ("median", self.population.median()),
-            ("largest", canonical(space.largest())),
+            ("largest", at.canonical(at.space.largest())),
         )
         members: list[_Member] = []
         for label, architecture in chosen:

@@ -11,11 +11,10 @@ from statistics import fmean
 from typing import Any
 
 from osanas.errors import CandidateError
-from osanas.evaluation.evaluator import CandidateCosts, Evaluator
+from osanas.evaluation.evaluator import CandidateCosts
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import GenotypeCosts
-from osanas.genotype.members import Members
-from osanas.genotype.space import SearchSpace
+from osanas.genotype.members import SpaceAt
 from osanas.strategy.cost import FEWEST, CostModel
 from osanas.strategy.features import Features
 from osanas.study.config import LIMITED, Limits
@@ -39,36 +38,35 @@ class Population:
     """Members of a space and what they cost by counting.
 
     Attributes:
+        at: The space at the input that is searched.
         seed: Of the draw.
     """
 
-    space: SearchSpace
-    evaluator: Evaluator
+    at: SpaceAt
     seed: int
 
     @cached_property
     def networks(self) -> int:
-        """Distinct networks of the space: counted where it is small, otherwise in closed form."""
-        count = Members(self.space, self.evaluator.canonical).count
-        return self.space.architecture_count(self.features.shape.stem_reduction) if count is None else count
+        """Distinct networks of the space."""
+        return self.at.count
 
     @cached_property
     def features(self) -> Features:
         """Turns members into the inputs of a cost model."""
-        return Features(self.space, self.evaluator.shape(), self.evaluator.canonical)
+        return Features(self.at)
 
     @property
     def is_whole(self) -> bool:
         """Whether ``members`` are all there are."""
-        return self.space.size <= SAMPLE
+        return self.at.space.size <= SAMPLE
 
     @cached_property
     def members(self) -> list[Architecture]:
         """Members in random order: all of a small space, otherwise drawn uniformly."""
         rng = random.Random(f"plan-{self.seed}")  # noqa: S311 - a draw, not a secret
         if not self.is_whole:
-            return [self.evaluator.canonical(self.space.sample(rng)) for _ in range(SAMPLE)]
-        members = [self.evaluator.canonical(member) for member in self.space.enumerate()]
+            return [self.at.sample(rng) for _ in range(SAMPLE)]
+        members = list(self.at.enumerate())
         rng.shuffle(members)
         return members
 
@@ -79,7 +77,7 @@ class Population:
 
     def count(self, architecture: Architecture) -> GenotypeCosts:
         """What a network costs by counting, built as the evaluator builds it."""
-        return self.features.shape.costs(architecture)
+        return self.at.costs(architecture)
 
     def median(self) -> Architecture:
         """The member in the middle by multiply-adds."""

@@ -1,8 +1,4 @@
-"""The genotype of a one-shot-aggregation network and the published variants as data. Free of torch.
-
-Sources: VoVNet, arXiv 1904.09730, Table 1; VoVNetV2 (CenterMask), arXiv 1911.06667, and its authors' detectron2 code;
-timm's ``vovnet.py`` for the ``ese_*`` and ``eca_*`` forms.
-"""
+"""The genotype of a one-shot-aggregation network. Free of torch."""
 
 from __future__ import annotations
 
@@ -75,22 +71,17 @@ class Architecture(_Frozen):
         """The JSON form: plain lists, numbers and strings."""
         return self.model_dump(mode="json")
 
-    def canonical(self, stem_reduction: int = 4) -> Architecture:
-        """The same network with inert choices set to one value.
+    def canonical(self) -> Architecture:
+        """The same network with inert choices set to one value, for an image that the stem reduces by 4.
 
-        Identity needs a second module somewhere; ``ese_last`` equals ``ese`` where every stage has one module; below a
-        stem reduction of 4 the stem has no second downsampling, so its form does not matter.
-
-        Args:
-            stem_reduction: By how much the stem reduces the image: 1, 2 or 4.
+        Identity needs a second module somewhere; ``ese_last`` equals ``ese`` where every stage has one module. For
+        smaller images see ``NetworkShape.canonical``.
         """
         inert: dict[str, Any] = {}
         if all(stage.modules == 1 for stage in self.stages):
             inert["identity"] = False
             if self.attention == "ese_last":
                 inert["attention"] = "ese"
-        if stem_reduction < 4:
-            inert["stem"] = self.stem.model_copy(update={"downsample": "pool"})
         return self.model_copy(update=inert)
 
     @property  # not cached: `model_copy` would carry a cached value over to a changed copy

@@ -18,6 +18,7 @@ from osanas.genotype.geometry import (
     module_attentions,
     pooled,
     stem_pools,
+    stem_reduction_for,
     stem_strides,
     strided,
 )
@@ -36,66 +37,6 @@ class GenotypeCosts:
 
 
 @dataclass(frozen=True)
-class NetworkShape:
-    """What a network is built for: it decides what an architecture costs.
-
-    Attributes:
-        resolution: Height and width of the image in pixels.
-        stem_reduction: By how much the stem reduces it: 1, 2 or 4.
-    """
-
-    resolution: int
-    in_channels: int
-    num_classes: int
-    stem_reduction: int
-
-    def costs(self, architecture: Architecture) -> GenotypeCosts:
-        """Costs of an architecture's network, as ``genotype_costs``."""
-        return genotype_costs(
-            architecture,
-            self.resolution,
-            num_classes=self.num_classes,
-            in_channels=self.in_channels,
-            stem_reduction=self.stem_reduction,
-        )
-
-
-def genotype_costs(
-    architecture: Architecture,
-    resolution: int,
-    *,
-    num_classes: int | None = 1000,
-    in_channels: int = 3,
-    stem_reduction: int = 4,
-) -> GenotypeCosts:
-    """Costs of the network that ``build`` makes from an architecture, for one square image.
-
-    ECA's 1-D convolution adds its parameters and nothing else; bias, norms, activations, pools and gates are
-    no multiply-adds.
-
-    Args:
-        architecture: The genotype.
-        resolution: Height and width of the image in pixels.
-        num_classes: Outputs of the classifier; None counts the backbone alone.
-        in_channels: Channels of the image.
-        stem_reduction: By how much the stem reduces the image: 1, 2 or 4.
-
-    Raises:
-        UsageError: If the resolution is too small or the reduction unknown.
-    """
-    check_resolution(resolution, stem_reduction, downsample=architecture.stem.downsample)
-    blocks = _blocks(architecture, resolution, in_channels, checked_stem_reduction(stem_reduction))
-    layers = [layer for block in blocks for layer in block]
-    if num_classes is not None:
-        layers.append(_Layer(architecture.stages[-1].out_channels, num_classes, 1, 1, 1, extra=num_classes))
-    return GenotypeCosts(
-        parameters=sum(layer.weights + layer.extra for layer in layers),
-        multiply_adds=sum(layer.weights * layer.out_size**2 for layer in layers),
-        memory_access_elements=sum(layer.memory_access for layer in layers),
-    )
-
-
-@dataclass(frozen=True)
 class BlockCosts:
     """Costs of the stem or of a stage for one image."""
 
@@ -105,30 +46,83 @@ class BlockCosts:
     memory_access_elements: int
 
 
-def block_costs(
-    architecture: Architecture, resolution: int, *, in_channels: int = 3, stem_reduction: int = 4
-) -> tuple[BlockCosts, ...]:
-    """Costs of the stem and of the four stages: what latency and energy can be predicted from.
+@dataclass(frozen=True)
+class NetworkShape:
+    """What a network is built for: it decides what an architecture costs.
 
-    Args:
-        architecture: The genotype.
+    Attributes:
         resolution: Height and width of the image in pixels.
         in_channels: Channels of the image.
+        num_classes: Outputs of the linear head; None is the backbone alone.
         stem_reduction: By how much the stem reduces the image: 1, 2 or 4.
-
-    Raises:
-        UsageError: If the resolution is too small or the reduction unknown.
     """
-    check_resolution(resolution, stem_reduction, downsample=architecture.stem.downsample)
-    blocks = _blocks(architecture, resolution, in_channels, checked_stem_reduction(stem_reduction))
-    return tuple(
-        BlockCosts(
-            layers=len(block),
-            multiply_adds=sum(layer.weights * layer.out_size**2 for layer in block),
-            memory_access_elements=sum(layer.memory_access for layer in block),
+
+    resolution: int
+    in_channels: int
+    num_classes: int | None
+    stem_reduction: int
+
+    @classmethod
+    def of(cls, resolution: int, in_channels: int = 3, num_classes: int | None = 1000) -> NetworkShape:
+        """The shape whose stem suits the size of the image.
+
+        Raises:
+            UsageError: The image is too small for any OSA network.
+        """
+        reduction = stem_reduction_for(resolution)
+        check_resolution(resolution, reduction)
+        return cls(resolution, in_channels, num_classes, reduction)
+
+    @property
+    def has_inert_stem(self) -> bool:
+        """Whether the stem has no second downsampling here, so that its form does not matter."""
+        return self.stem_reduction < 4
+
+    def canonical(self, architecture: Architecture) -> Architecture:
+        """The same network with choices that are inert at this input set to one value."""
+        network = architecture.canonical()
+        if not self.has_inert_stem:
+            return network
+        return network.model_copy(update={"stem": network.stem.model_copy(update={"downsample": "pool"})})
+
+    def costs(self, architecture: Architecture) -> GenotypeCosts:
+        """Costs of the network that ``build`` makes from an architecture, for one square image.
+
+        ECA's 1-D convolution adds its parameters and nothing else; bias, norms, activations, pools and gates are
+        no multiply-adds.
+
+        Raises:
+            UsageError: The resolution is too small or the stem reduction unknown.
+        """
+        layers = [layer for block in self._blocks(architecture) for layer in block]
+        if self.num_classes is not None:
+            width = architecture.stages[-1].out_channels
+            layers.append(_Layer(width, self.num_classes, 1, 1, 1, extra=self.num_classes))
+        return GenotypeCosts(
+            parameters=sum(layer.weights + layer.extra for layer in layers),
+            multiply_adds=sum(layer.multiply_adds for layer in layers),
+            memory_access_elements=sum(layer.memory_access for layer in layers),
         )
-        for block in blocks
-    )
+
+    def block_costs(self, architecture: Architecture) -> tuple[BlockCosts, ...]:
+        """Costs of the stem and of the four stages: what latency and energy can be predicted from.
+
+        Raises:
+            UsageError: The resolution is too small or the stem reduction unknown.
+        """
+        return tuple(
+            BlockCosts(
+                layers=len(block),
+                multiply_adds=sum(layer.multiply_adds for layer in block),
+                memory_access_elements=sum(layer.memory_access for layer in block),
+            )
+            for block in self._blocks(architecture)
+        )
+
+    def _blocks(self, architecture: Architecture) -> Iterator[list[_Layer]]:
+        check_resolution(self.resolution, self.stem_reduction, downsample=architecture.stem.downsample)
+        reduction = checked_stem_reduction(self.stem_reduction)
+        return _blocks(architecture, self.resolution, self.in_channels, reduction)
 
 
 @dataclass(frozen=True)
@@ -149,6 +143,10 @@ class _Layer:
     @property
     def weights(self) -> int:
         return self.kernel_size**2 * self.in_channels * self.out_channels // self.groups
+
+    @property
+    def multiply_adds(self) -> int:
+        return self.weights * self.out_size**2
 
     @property
     def memory_access(self) -> int:

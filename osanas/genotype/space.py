@@ -7,15 +7,15 @@ import math
 import operator
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from osanas.errors import UsageError
-from osanas.genotype.architecture import STAGE_NAMES, Architecture
-from osanas.genotype.space_file import LEAVES, SpaceFile, Value, nest, place, read_space, shown
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.space_file import LEAVES, SpaceFile, Value, nest, read_space, shown
 from osanas.shipped import shipped_folder
 from osanas.validation import did_you_mean, parse_yaml, read_text
 
@@ -35,7 +35,7 @@ class SearchSpace:
     """A product of choices around one shape of OSA network. Immutable.
 
     Its members are genotypes; several may build the same network where a choice is inert, as identity is in stages of
-    one module (``size`` counts genotypes, ``architecture_count`` networks).
+    one module. ``size`` counts genotypes; ``SpaceAt`` tells networks.
     """
 
     name: str
@@ -104,52 +104,6 @@ class SearchSpace:
         """Number of members: the product of the dimensions' lengths."""
         return math.prod(len(dimension.values) for dimension in self.dimensions)
 
-    def architecture_count(self, stem_reduction: int = 4) -> int:
-        """Number of distinct networks among the members, those with equal ``Architecture.canonical`` counted once.
-
-        Args:
-            stem_reduction: By how much the stem reduces the image: 1, 2 or 4. Below 4 the stem's form is inert.
-        """
-        lengths = {leaf.name: len(leaf.values) for leaf in self.leaves}
-        if stem_reduction < 4:
-            lengths["stem.downsample"] = 1
-        total = math.prod(lengths.values())
-        modules = [f"{stage}.modules" for stage in STAGE_NAMES]
-        values = {leaf.name: leaf.values for leaf in self.leaves}
-        if any(1 not in values[name] for name in modules):
-            return total
-        # where every stage has one module, identity is inert and `ese_last` is `ese`
-        single = total // math.prod(lengths[name] for name in modules)
-        attentions = len({"ese" if word == "ese_last" else word for word in values["attention"]})
-        distinct = single // (lengths["identity"] * lengths["attention"]) * attentions
-        return total - single + distinct
-
-    def encode(
-        self,
-        architecture: Architecture,
-        canonical: Callable[[Architecture], Architecture] = Architecture.canonical,
-    ) -> dict[str, int]:
-        """The index of each dimension's value in an architecture.
-
-        An architecture that builds the same network as a member, differing in choices without effect only, is encoded
-        as that member: ``canonical`` of both is equal.
-
-        Args:
-            architecture: A member, or any form of one.
-            canonical: Gives equal networks one form. Where the stem reduces by less than 4 its form has no effect, so
-                there pass ``lambda a: a.canonical(stem_reduction)``.
-
-        Raises:
-            UsageError: It lies outside the space; every value outside is named.
-        """
-        found, outside = place(architecture, self._values, canonical)
-        if outside:
-            raise UsageError(
-                f"The architecture {architecture} is not in the space '{self.name}': {'; '.join(outside)}.",
-                "Choose a member of the space, or widen the space.",
-            )
-        return {dimension.name: dimension.values.index(found[dimension.name]) for dimension in self.dimensions}
-
     def decode(self, indices: Mapping[str, int]) -> Architecture:
         """The architecture with the given index of each dimension's value.
 
@@ -169,19 +123,6 @@ class SearchSpace:
                 "Give the index of a value for each dimension.",
             )
         return self._build(leaf.values[self._index(leaf, indices)] for leaf in self.leaves)
-
-    def contains(
-        self,
-        architecture: Architecture,
-        canonical: Callable[[Architecture], Architecture] = Architecture.canonical,
-    ) -> bool:
-        """Whether the architecture, or a member that builds the same network, is in the space.
-
-        Args:
-            architecture: What to find.
-            canonical: As for ``encode``.
-        """
-        return not place(architecture, self._values, canonical)[1]
 
     def sample(self, rng: random.Random) -> Architecture:
         """A member drawn uniformly.

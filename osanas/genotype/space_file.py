@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from osanas.errors import ConfigError, Problem
 from osanas.genotype.architecture import NUM_STAGES, STAGE_NAMES, Architecture, Stage
+from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.variants import VARIANTS
 from osanas.validation import brief, did_you_mean, key_path
 
@@ -22,6 +23,9 @@ _DOWNSAMPLE: tuple[Value, ...] = ("pool", "stride")
 _CONV: tuple[Value, ...] = ("depthwise", "dense")
 _ATTENTION: tuple[Value, ...] = ("none", "eca_last", "ese_last", "ese")
 _IDENTITY: tuple[Value, ...] = (False, True)
+
+_LARGE_IMAGE = NetworkShape.of(224)
+"""What a space is judged by when it is read: every choice that ever matters matters here."""
 
 _TOP_KEYS = ("name", "description", "stem", "stages", "conv", "attention", "identity", "start_from")
 _STAGE_KEYS = tuple(Stage.model_fields)
@@ -78,9 +82,7 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def place(
-    architecture: Architecture,
-    values: Mapping[str, tuple[Value, ...]],
-    canonical: Callable[[Architecture], Architecture] = Architecture.canonical,
+    architecture: Architecture, values: Mapping[str, tuple[Value, ...]], shape: NetworkShape
 ) -> tuple[dict[str, Value], list[str]]:
     """Finds an architecture among the values of a space.
 
@@ -90,14 +92,14 @@ def place(
     Args:
         architecture: What to find.
         values: The values of each leaf; leaves that are left out are not compared.
-        canonical: Gives equal networks one form.
+        shape: What networks are built for; it decides which choices are without effect.
 
     Returns:
         The leaves of the member found and an empty list, or the architecture's own leaves and one phrase for each that
         is outside.
     """
     first: tuple[dict[str, Value], list[str]] | None = None
-    for form in _equal_networks(architecture, canonical):
+    for form in _equal_networks(architecture, shape):
         found = leaf_values(form)
         outside = [
             f"{name} is {shown(found[name])}, the space has {', '.join(map(shown, allowed))}"
@@ -116,16 +118,14 @@ def shown(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _equal_networks(
-    architecture: Architecture, canonical: Callable[[Architecture], Architecture]
-) -> Iterator[Architecture]:
+def _equal_networks(architecture: Architecture, shape: NetworkShape) -> Iterator[Architecture]:
     """The architecture, then every other form of the same network."""
     yield architecture
-    network = canonical(architecture)
+    network = shape.canonical(architecture)
     for downsample, attention, identity in itertools.product(_DOWNSAMPLE, _ATTENTION, _IDENTITY):
         stem = architecture.stem.model_copy(update={"downsample": downsample})
         form = architecture.model_copy(update={"stem": stem, "attention": attention, "identity": identity})
-        if form != architecture and canonical(form) == network:
+        if form != architecture and shape.canonical(form) == network:
             yield form
 
 
@@ -301,7 +301,7 @@ class _Reader:
             if architecture is None:
                 continue
             label = item if isinstance(item, str) else f"start_from[{index}]"
-            found, outside = place(architecture, values)
+            found, outside = place(architecture, values, _LARGE_IMAGE)
             for phrase in outside:
                 self._problem(
                     ("start_from", index),

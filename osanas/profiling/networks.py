@@ -11,6 +11,7 @@ from torch import nn
 
 from osanas.errors import ConfigError, Problem, UsageError
 from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.geometry import check_resolution, stem_reduction_for
 from osanas.genotype.variants import VARIANTS
 from osanas.models.bottleneck import BOTTLENECK_NAME
@@ -57,7 +58,7 @@ class Subject:
         """Its name in the store: the digest that a search at this resolution would use, or a peer's name."""
         if self.architecture is None:
             return self.label
-        return self.architecture.canonical(stem_reduction_for(resolution)).digest
+        return NetworkShape.of(resolution).canonical(self.architecture).digest
 
     def build(self, resolution: int, num_classes: int) -> nn.Module:
         """The network with random weights, the same each time, for images of ``resolution`` pixels.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.strategy.features import Features
 from osanas.strategy.history import history_of
@@ -30,7 +31,7 @@ def study_signals(record: StudyRecord, evaluations: Sequence[EvaluationRecord]) 
         return None
     shape = NetworkShape(data["resolution"], data["in_channels"], data["num_classes"], reduction)
     space = SearchSpace.from_dict(identity["space"])
-    features = Features(space, shape, lambda architecture: architecture.canonical(reduction))
+    features = Features(SpaceAt(space, shape))
     rungs = tuple(identity["rungs"])
     history = history_of(
         evaluations,

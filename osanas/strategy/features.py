@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.closed_form import NetworkShape, block_costs
-from osanas.genotype.space import SearchSpace
+from osanas.genotype.members import SpaceAt
 
 Array = NDArray[np.float64]
 
@@ -22,24 +21,18 @@ _SAMPLE = 256
 
 @dataclass(frozen=True)
 class Features:
-    """Turns members of a space into feature vectors.
+    """Turns members of a space into feature vectors."""
 
-    Attributes:
-        canonical: Gives members with equal networks one form.
-    """
-
-    space: SearchSpace
-    shape: NetworkShape
-    canonical: Callable[[Architecture], Architecture]
+    at: SpaceAt
 
     def encoding(self, architecture: Architecture) -> Array:
         """The index of each dimension's value, scaled to -0.5 ... 0.5."""
-        indices = self.space.encode(architecture, self.canonical)
-        return np.array([indices[d.name] / (len(d.values) - 1) - 0.5 for d in self.space.dimensions], dtype=np.float64)
+        indices = self.at.encode(architecture)
+        return np.array([indices[d.name] / (len(d.values) - 1) - 0.5 for d in self.at.dimensions], dtype=np.float64)
 
     def structure(self, architecture: Architecture) -> Array:
         """What structure alone tells: logarithms of parameters, multiply-adds, memory access, and of the depth."""
-        costs = self.shape.costs(architecture)
+        costs = self.at.costs(architecture)
         depth = sum(stage.modules * (stage.layers + 1) for stage in architecture.stages)
         return np.log([costs.parameters, costs.multiply_adds, costs.memory_access_elements, depth])
 
@@ -50,19 +43,14 @@ class Features:
             np.concatenate([self.encoding(member), (self.structure(member) - middle) / spread])
             for member in architectures
         ]
-        return np.array(rows).reshape(len(architectures), len(self.space.dimensions) + len(STRUCTURE))
+        return np.array(rows).reshape(len(architectures), len(self.at.dimensions) + len(STRUCTURE))
 
     def cost(self, architectures: Sequence[Architecture]) -> Array:
         """Rows for the cost model: layers, multiply-adds and memory access of the stem and of each stage."""
         return np.array([self._blocks(member) for member in architectures], dtype=np.float64)
 
     def _blocks(self, architecture: Architecture) -> list[float]:
-        blocks = block_costs(
-            architecture,
-            self.shape.resolution,
-            in_channels=self.shape.in_channels,
-            stem_reduction=self.shape.stem_reduction,
-        )
+        blocks = self.at.shape.block_costs(architecture)
         # gates and adds run once a module, whatever the width
         modules = [0, *(stage.modules for stage in architecture.stages)]
         gates = [
@@ -77,7 +65,7 @@ class Features:
     @cached_property
     def _structure_scale(self) -> tuple[Array, Array]:
         rng = random.Random(0)  # noqa: S311 - a scale, not a secret
-        rows = np.array([self.structure(self.space.sample(rng)) for _ in range(_SAMPLE)])
+        rows = np.array([self.structure(self.at.sample(rng)) for _ in range(_SAMPLE)])
         low, high = np.quantile(rows, 0.05, axis=0), np.quantile(rows, 0.95, axis=0)
         return (low + high) / 2, np.maximum(high - low, 1e-6)
 

@@ -85,17 +85,17 @@ class KnownCost:
         found = self.outlook(history)
         if found is None:
             return self._unlike(history, rng), 0.0
-        space, canonical = self.features.space, self.features.canonical
+        at = self.features.at
         seen = {member.digest for member in history.seen}
         drawn = [
-            *random_members(space, canonical, _RANDOM, rng),
-            *mutations(found.best(_PARENTS), space, canonical, _CHILDREN, rng),
+            *random_members(at, _RANDOM, rng),
+            *mutations(found.best(_PARENTS), at, _CHILDREN, rng),
         ]
         members = self._within_limits(distinct(drawn, seen), history, found)
         worth = _worth(members, found)
         for _ in range(_ROUNDS):
             elite = [members[digest] for digest in _ordered(worth)[:_ELITE]]
-            children = distinct(mutations(elite, space, canonical, _CHILDREN, rng), seen | members.keys())
+            children = distinct(mutations(elite, at, _CHILDREN, rng), seen | members.keys())
             fresh = self._within_limits(children, history, found)
             members |= fresh
             worth |= _worth(fresh, found)
@@ -155,7 +155,7 @@ class KnownCost:
 
     def _unlike(self, history: History, rng: random.Random) -> Architecture | None:
         """The random unseen member that is farthest from all seen ones."""
-        drawn = random_members(self.features.space, self.features.canonical, _FIRST_POOL, rng)
+        drawn = random_members(self.features.at, _FIRST_POOL, rng)
         fresh = distinct(drawn, {member.digest for member in history.seen})
         members = list(self._within_limits(fresh, history, None).values())
         if not members or not history.seen:

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Iterable, Set
 
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.space import SearchSpace
+from osanas.genotype.members import SpaceAt
 
 _NEIGHBOUR_SHARE = 0.7
 """Share of changes that go to a neighbouring value; the others go to any."""
 
 
-def random_members(
-    space: SearchSpace, canonical: Callable[[Architecture], Architecture], count: int, rng: random.Random
-) -> list[Architecture]:
+def random_members(at: SpaceAt, count: int, rng: random.Random) -> list[Architecture]:
     """Random members in canonical form; some may be equal."""
-    return [canonical(space.sample(rng)) for _ in range(count)]
+    return [at.sample(rng) for _ in range(count)]
 
 
-def mutations(
-    parents: Iterable[Architecture],
-    space: SearchSpace,
-    canonical: Callable[[Architecture], Architecture],
-    each: int,
-    rng: random.Random,
-) -> list[Architecture]:
+def mutations(parents: Iterable[Architecture], at: SpaceAt, each: int, rng: random.Random) -> list[Architecture]:
     """Members that differ from a parent in one, two or three dimensions.
 
     Args:
@@ -33,12 +25,12 @@ def mutations(
     """
     found = []
     for parent in parents:
-        indices = space.encode(parent, canonical)
+        indices = at.encode(parent)
         for _ in range(each):
             changed = dict(indices)
-            for dimension in rng.sample(space.dimensions, min(rng.choice((1, 1, 2, 3)), len(space.dimensions))):
+            for dimension in rng.sample(at.dimensions, min(rng.choice((1, 1, 2, 3)), len(at.dimensions))):
                 changed[dimension.name] = _moved(indices[dimension.name], len(dimension.values), rng)
-            found.append(canonical(space.decode(changed)))
+            found.append(at.decode(changed))
     return found
 
 

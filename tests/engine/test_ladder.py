@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import osanas
 from osanas.errors import CandidateError, StudyError
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.closed_form import genotype_costs
+from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.space import SearchSpace
 from osanas.results.study import StudyView
 from osanas.store.store import Store
@@ -287,7 +287,7 @@ def test_limits_that_are_tightened_close_candidates_and_relaxed_ones_open_them(j
 def test_starting_points_over_a_limit_by_count_are_not_even_measured(job: Job, url: str) -> None:
     document = {**SMALL, "start_from": [start(stage3=3), start()]}
     large, small = [member for _, member in SearchSpace.from_dict(document).start_from]
-    assert genotype_costs(large, 8, num_classes=10, in_channels=1, stem_reduction=1).parameters > 8000
+    assert NetworkShape(8, 1, 10, 1).costs(large).parameters > 8000
     evaluator = TableEvaluator()
     notes: list[str] = []
     search(
@@ -295,7 +295,7 @@ def test_starting_points_over_a_limit_by_count_are_not_even_measured(job: Job, u
         evaluator,
         lambda event: notes.append(event.text) if isinstance(event, Note) else None,
     )
-    assert evaluator.measured == [small.canonical(1).digest]
+    assert evaluator.measured == [NetworkShape(8, 1, 10, 1).canonical(small).digest]
     assert (
         notes[0] == "Starting points over a limit are left out: start_from[0] (parameters 9,090 over the limit 8,000)."
     )

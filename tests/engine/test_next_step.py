@@ -6,7 +6,8 @@ import pytest
 
 from osanas.engine.next_step import AT_ONCE, StartingPoints, none_fits, over_by_count
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.closed_form import NetworkShape, genotype_costs
+from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.study.config import Limits
 from tests.fakes import SMALL, start
@@ -15,22 +16,17 @@ SHAPE = NetworkShape(resolution=32, in_channels=3, num_classes=10, stem_reductio
 
 
 def costs(architecture: Architecture, shape: NetworkShape = SHAPE) -> tuple[int, int]:
-    found = genotype_costs(
-        architecture,
-        shape.resolution,
-        num_classes=shape.num_classes,
-        in_channels=shape.in_channels,
-        stem_reduction=shape.stem_reduction,
-    )
+    found = shape.costs(architecture)
     return found.parameters, found.multiply_adds
 
 
 def test_limits_by_count() -> None:
-    member = SearchSpace.from_dict(SMALL).largest()
+    space = SearchSpace.from_dict(SMALL)
+    member, at = space.largest(), SpaceAt(space, SHAPE)
     parameters, multiply_adds = costs(member)
-    assert over_by_count(member, SHAPE, Limits(max_latency_ms=1e-9)) is None
-    assert over_by_count(member, SHAPE, Limits(max_parameters=parameters, max_multiply_adds=multiply_adds)) is None
-    reason = over_by_count(member, SHAPE, Limits(max_latency_ms=1e-9, max_multiply_adds=multiply_adds - 1))
+    assert over_by_count(member, at, Limits(max_latency_ms=1e-9)) is None
+    assert over_by_count(member, at, Limits(max_parameters=parameters, max_multiply_adds=multiply_adds)) is None
+    reason = over_by_count(member, at, Limits(max_latency_ms=1e-9, max_multiply_adds=multiply_adds - 1))
     assert reason == f"multiply_adds {multiply_adds:,.6g} over the limit {multiply_adds - 1:,.6g}"
 
 
@@ -41,15 +37,17 @@ def test_a_limit_that_nothing_meets_is_known_and_one_that_something_meets_is_nev
 ) -> None:
     space = SearchSpace.load(name)
     least = min(costs(space.smallest(), shape)[0], 10**12)
-    assert none_fits(space, shape, Limits(max_parameters=least)) is None
+    assert none_fits(SpaceAt(space, shape), Limits(max_parameters=least)) is None
     assert (
-        none_fits(space, shape, Limits(max_parameters=least - 1))
+        none_fits(SpaceAt(space, shape), Limits(max_parameters=least - 1))
         == f"parameters {least:,.6g} over the limit {least - 1:,.6g}"
     )
     rng = random.Random(0)
     for _ in range(200):
         parameters, multiply_adds = costs(space.sample(rng), shape)
-        assert none_fits(space, shape, Limits(max_parameters=parameters, max_multiply_adds=multiply_adds)) is None
+        assert (
+            none_fits(SpaceAt(space, shape), Limits(max_parameters=parameters, max_multiply_adds=multiply_adds)) is None
+        )
 
 
 def test_either_form_of_the_stem_may_be_the_smaller_one() -> None:
@@ -61,13 +59,13 @@ def test_either_form_of_the_stem_may_be_the_smaller_one() -> None:
         smallest["stem"]["downsample"] = form
         each.append(costs(Architecture.from_dict(smallest), shape)[1])
     assert each[0] != each[1]
-    assert none_fits(space, shape, Limits(max_multiply_adds=min(each))) is None
-    assert none_fits(space, shape, Limits(max_multiply_adds=min(each) - 1)) is not None
+    assert none_fits(SpaceAt(space, shape), Limits(max_multiply_adds=min(each))) is None
+    assert none_fits(SpaceAt(space, shape), Limits(max_multiply_adds=min(each) - 1)) is not None
 
 
 def test_nothing_is_said_of_depthwise_networks() -> None:
     space = SearchSpace.from_dict({**SMALL, "conv": {"choices": ["dense", "depthwise"]}})
-    assert none_fits(space, SHAPE, Limits(max_parameters=1)) is None
+    assert none_fits(SpaceAt(space, SHAPE), Limits(max_parameters=1)) is None
 
 
 # starting points ----------------------------------------------------------------------------------------------------
@@ -76,7 +74,7 @@ def test_nothing_is_said_of_depthwise_networks() -> None:
 def points(count: int, **limits: float) -> StartingPoints:
     members = list(SearchSpace.from_dict(SMALL).enumerate())[:count]
     space = SearchSpace.from_dict({**SMALL, "start_from": [member.to_dict() for member in members]})
-    return StartingPoints(space, lambda a: a.canonical(2), SHAPE, Limits.model_validate(limits))
+    return StartingPoints(SpaceAt(space, SHAPE), Limits.model_validate(limits))
 
 
 def test_a_few_come_first() -> None:
@@ -86,7 +84,7 @@ def test_a_few_come_first() -> None:
     while (due := starts.due(seen)) is not None:
         order.append(due)
         seen.add(due.digest)
-    assert order == [member.canonical(2) for _, member in starts.space.start_from]
+    assert order == [SHAPE.canonical(member) for _, member in starts.at.space.start_from]
 
 
 def test_many_take_turns_with_the_sampler() -> None:
@@ -104,7 +102,7 @@ def test_many_take_turns_with_the_sampler() -> None:
 def test_those_over_a_limit_by_count_are_left_out() -> None:
     least = costs(SearchSpace.from_dict(SMALL).smallest())[0]
     space = SearchSpace.from_dict({**SMALL, "start_from": [start(stage3=3), start()]})
-    starts = StartingPoints(space, lambda a: a.canonical(2), SHAPE, Limits(max_parameters=least))
+    starts = StartingPoints(SpaceAt(space, SHAPE), Limits(max_parameters=least))
     due = starts.due(set())
     assert due is not None
     assert costs(due)[0] == least

@@ -13,14 +13,17 @@ from optuna.trial import TrialState, create_trial
 from osanas.engine.optuna_study import EPOCHS_ATTR, PROMOTED_ATTR, distributions
 from osanas.engine.samplers import FirstRungs, KnownCostSampler, make_sampler
 from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.strategy.features import Features
 from osanas.strategy.history import History, Seen
 from osanas.strategy.known_cost import KnownCost
 from osanas.study.config import Limits, OptunaSampler
-from tests.fakes import SMALL, TableEvaluator, accuracy_of, costs_of
+from tests.fakes import SMALL, accuracy_of, costs_of
 
 SPACE = SearchSpace.from_dict(SMALL)
+AT = SpaceAt(SPACE, NetworkShape(8, 1, 10, 1))
 DIRECTIONS: list[Literal["minimize", "maximize"]] = ["maximize", "minimize"]
 
 
@@ -42,7 +45,7 @@ def proposals(sampler: optuna.samplers.BaseSampler, count: int, *, promote: bool
     study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
     found = []
     for number in range(count):
-        trial = study.ask(distributions(SPACE))
+        trial = study.ask(distributions(AT))
         found.append(dict(trial.params))
         architecture = SPACE.decode(trial.params)
         study.tell(trial, values(architecture, 1))
@@ -53,7 +56,7 @@ def proposals(sampler: optuna.samplers.BaseSampler, count: int, *, promote: bool
                     state=TrialState.RUNNING if number % 4 == 1 else TrialState.COMPLETE,
                     values=None if number % 4 == 1 else [0.999, 0.001],
                     params=trial.params,
-                    distributions=distributions(SPACE),
+                    distributions=distributions(AT),
                     user_attrs=attributes,
                 )
             )
@@ -77,7 +80,7 @@ def test_promotions_are_hidden(name: OptunaSampler, count: int) -> None:
 def test_the_study_itself_shows_everything() -> None:
     study = optuna.create_study(directions=DIRECTIONS, sampler=FirstRungs(make_sampler("random", 0)))
     study.add_trial(create_trial(values=[0.5, 1.0], user_attrs={PROMOTED_ATTR: 0}))
-    study.ask(distributions(SPACE))
+    study.ask(distributions(AT))
     assert len(study.trials) == 2
 
 
@@ -85,8 +88,7 @@ def test_the_study_itself_shows_everything() -> None:
 
 
 def features() -> Features:
-    evaluator = TableEvaluator()
-    return Features(SPACE, evaluator.shape(), evaluator.canonical)
+    return Features(AT)
 
 
 def price(architecture: Architecture) -> dict[str, float | None]:
@@ -95,7 +97,7 @@ def price(architecture: Architecture) -> dict[str, float | None]:
 
 
 def history(count: int) -> History:
-    members = random.Random(1).sample([member.canonical(1) for member in SPACE.enumerate()], count)
+    members = random.Random(1).sample(list(AT.enumerate()), count)
     seen = [Seen(member.digest, member, price(member), {1: accuracy_of(member, 1)}) for member in members]
     return History((1,), ("accuracy", "latency_ms"), Limits(), seen)
 
@@ -106,8 +108,8 @@ def test_the_strategys_member_is_proposed(count: int) -> None:
     study = optuna.create_study(
         directions=DIRECTIONS, sampler=KnownCostSampler(KnownCost(features(), 5), lambda: known, price, 0)
     )
-    trial = study.ask(distributions(SPACE))
-    proposed = SPACE.decode(trial.params).canonical(1)
+    trial = study.ask(distributions(AT))
+    proposed = AT.decode(trial.params)
     assert proposed == KnownCost(features(), 5).propose(known, price)
     assert proposed.digest not in {member.digest for member in known.seen}
 
@@ -116,7 +118,7 @@ def test_where_the_strategy_finds_nothing_any_member_is_drawn() -> None:
     known = history(144)
     sampler = KnownCostSampler(KnownCost(features(), 5), lambda: known, price, 0)
     study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
-    drawn = {SPACE.decode(study.ask(distributions(SPACE)).params).digest for _ in range(20)}
+    drawn = {SPACE.decode(study.ask(distributions(AT)).params).digest for _ in range(20)}
     assert len(drawn) > 10
 
 
@@ -126,7 +128,7 @@ def test_history_is_read_anew_for_each_proposal() -> None:
     study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
     found = []
     for _ in range(3):
-        member = SPACE.decode(study.ask(distributions(SPACE)).params).canonical(1)
+        member = AT.decode(study.ask(distributions(AT)).params)
         found.append(member.digest)
         seen = Seen(member.digest, member, price(member), {1: accuracy_of(member, 1)})
         known[0] = History((1,), ("accuracy", "latency_ms"), Limits(), [*known[0].seen, seen])

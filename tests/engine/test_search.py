@@ -17,6 +17,7 @@ from osanas.engine.next_step import Streaks
 from osanas.errors import CandidateError, ConfigError, SearchFailed, StudyError, UsageError
 from osanas.evaluation.evaluator import CandidateCosts, Trained
 from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.space import SearchSpace
 from osanas.results.places import open_study
 from osanas.store.store import Store
@@ -170,7 +171,7 @@ def test_optuna_alone_shows_the_study(job: Job, url: str) -> None:
     space = SearchSpace.from_dict(SMALL)
     for trial in study.trials:
         candidate = view.candidate(trial.number)
-        assert space.decode(trial.params).canonical(1) == candidate.architecture
+        assert NetworkShape(8, 1, 10, 1).canonical(space.decode(trial.params)) == candidate.architecture
         assert trial.user_attrs["epochs"] == 2
         assert trial.user_attrs["parameters"] == candidate.parameters
         assert trial.user_attrs["multiply_adds"] == candidate.multiply_adds

@@ -16,7 +16,7 @@ from osanas.evaluation import network
 from osanas.evaluation.drift import LEAST
 from osanas.evaluation.network import NetworkEvaluator, network_evaluator
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.closed_form import NetworkShape, genotype_costs
+from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.space import SearchSpace
 from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.measurement import Measurement
@@ -99,9 +99,7 @@ def test_the_shape_tells_what_a_network_costs() -> None:
     made = evaluator(resolution=32)
     shape = made.shape()
     assert shape == NetworkShape(resolution=32, in_channels=1, num_classes=10, stem_reduction=2)
-    counted = genotype_costs(
-        MEMBER, 32, num_classes=shape.num_classes, in_channels=1, stem_reduction=shape.stem_reduction
-    )
+    counted = shape.costs(MEMBER)
     assert counted.parameters == sum(parameter.numel() for parameter in made._build(MEMBER).parameters())
 
 
@@ -308,12 +306,12 @@ def test_canonical_is_one_name_for_equal_networks(resolution: int) -> None:
     found = evaluator(resolution=resolution)
     networks: dict[str, str] = {}
     for member in TINY.enumerate():
-        canonical = found.canonical(member)
-        assert found.canonical(canonical) == canonical
+        canonical = found.shape().canonical(member)
+        assert found.shape().canonical(canonical) == canonical
         built = str(found._build(member)) if len(networks) < 12 else None
         if built is not None:
             assert networks.setdefault(canonical.digest, built) == built
-    assert found.canonical(MEMBER).to_dict().keys() == MEMBER.to_dict().keys()
+    assert found.shape().canonical(MEMBER).to_dict().keys() == MEMBER.to_dict().keys()
 
 
 # training ---------------------------------------------------------------------------------------------------------

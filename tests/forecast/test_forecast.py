@@ -17,7 +17,8 @@ from osanas.forecast import sample as population_module
 from osanas.forecast.forecast import expected_epochs, expected_trainings, plan
 from osanas.forecast.sample import Within, nothing_left
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.closed_form import GenotypeCosts, NetworkShape, genotype_costs
+from osanas.genotype.closed_form import GenotypeCosts, NetworkShape
+from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, Load
 from osanas.measure.protocol import MeasurementProtocol
@@ -26,11 +27,12 @@ from osanas.study.events import Event, Note
 from tests.fakes import FEW, SMALL, TableEvaluator
 
 SPACE = SearchSpace.from_dict(SMALL)
+SHAPE = NetworkShape(8, 1, 10, 1)
 VOVNET = SearchSpace.load("vovnet")
 
 
 def counted(architecture: Architecture) -> GenotypeCosts:
-    return genotype_costs(architecture, 8, num_classes=10, in_channels=1, stem_reduction=1)
+    return SHAPE.costs(architecture)
 
 
 def latency_of(architecture: Architecture) -> float:
@@ -83,7 +85,7 @@ def test_three_members() -> None:
     members = planned(evaluator=evaluator)["members"]
     assert [row["member"] for row in members] == ["smallest", "median", "largest"]
     for row, member in ((members[0], SPACE.smallest()), (members[2], SPACE.largest())):
-        assert Architecture.from_dict(row["architecture"]).digest == row["digest"] == member.canonical(1).digest
+        assert Architecture.from_dict(row["architecture"]).digest == row["digest"] == SHAPE.canonical(member).digest
     for row in members:
         member = Architecture.from_dict(row["architecture"])
         assert {name: row[name] for name in vars(counted(member))} == vars(counted(member))
@@ -136,7 +138,7 @@ def test_a_large_space_is_sampled() -> None:
     assert document["space"] == {
         "name": "vovnet",
         "members": VOVNET.size,
-        "networks": VOVNET.architecture_count(1),
+        "networks": SpaceAt(VOVNET, SHAPE).count,
     }
 
 
@@ -237,7 +239,7 @@ def test_time_follows_the_members_within_the_limits() -> None:
 
 
 def test_a_member_that_cannot_be_trained() -> None:
-    largest = SPACE.largest().canonical(1).digest
+    largest = SHAPE.canonical(SPACE.largest()).digest
 
     def failure(architecture: Architecture, _count: int) -> CandidateError | None:
         return CandidateError("out_of_memory", "Memory ran out.") if architecture.digest == largest else None

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from osanas.errors import ConfigError
 from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.variants import VARIANTS
 from tests.models.architectures import ARCHITECTURES, MUTATIONS, mutated, structure, tiny
 
@@ -37,9 +38,10 @@ def test_digests_are_equal_exactly_where_networks_are(architecture: Architecture
 @given(ARCHITECTURES, st.sampled_from([1, 2, 4]))
 @settings(max_examples=20, deadline=None)
 def test_the_canonical_form_builds_the_same_network(architecture: Architecture, stem_reduction: int) -> None:
-    canonical = architecture.canonical(stem_reduction)
+    shape = NetworkShape(64, 3, 2, stem_reduction)
+    canonical = shape.canonical(architecture)
 
-    assert canonical.canonical(stem_reduction) == canonical
+    assert shape.canonical(canonical) == canonical
     assert structure(canonical, stem_reduction) == structure(architecture, stem_reduction)
 
 
@@ -48,9 +50,9 @@ def test_the_canonical_form_builds_the_same_network(architecture: Architecture, 
 def test_canonical_forms_of_small_inputs_are_equal_exactly_where_networks_are(
     architecture: Architecture, path: tuple[Any, ...], stem_reduction: int
 ) -> None:
-    other = mutated(architecture, path)
+    other, shape = mutated(architecture, path), NetworkShape(64, 3, 2, stem_reduction)
 
-    assert (architecture.canonical(stem_reduction) == other.canonical(stem_reduction)) == (
+    assert (shape.canonical(architecture) == shape.canonical(other)) == (
         structure(architecture, stem_reduction) == structure(other, stem_reduction)
     )
 
@@ -149,6 +151,6 @@ def test_short_form_is_readable() -> None:
 def test_a_changed_copy_has_its_own_digest() -> None:
     architecture = VARIANTS["vovnet39a"]
     before = architecture.digest
-    copy = architecture.canonical(stem_reduction=1)
+    copy = NetworkShape.of(8).canonical(architecture)
     assert copy.digest != before
     assert copy.digest == Architecture.from_dict(copy.to_dict()).digest

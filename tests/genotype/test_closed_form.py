@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from osanas.costs import count_costs
 from osanas.errors import UsageError
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.closed_form import GenotypeCosts, genotype_costs
+from osanas.genotype.closed_form import GenotypeCosts, NetworkShape
 from osanas.genotype.geometry import eca_kernel_size
 from osanas.genotype.variants import VARIANTS
 from osanas.models.build import build, build_backbone
@@ -34,13 +34,10 @@ def test_closed_form_equals_traced_counts(
         )
     traced = count_costs(model, (in_channels, resolution, resolution))
 
-    assert genotype_costs(
-        architecture,
-        resolution,
-        num_classes=num_classes,
-        in_channels=in_channels,
-        stem_reduction=stem_reduction,
-    ) == GenotypeCosts(traced.parameters, traced.multiply_adds, traced.memory_access_elements)
+    shape = NetworkShape(resolution, in_channels, num_classes, stem_reduction)
+    assert shape.costs(architecture) == GenotypeCosts(
+        traced.parameters, traced.multiply_adds, traced.memory_access_elements
+    )
 
 
 def test_closed_form_of_a_dense_module() -> None:
@@ -57,7 +54,7 @@ def test_closed_form_of_a_dense_module() -> None:
     )
     weights = 9 * m * m + m * o
 
-    before, after = (genotype_costs(a, 224) for a in (shorter, longer))
+    before, after = map(NetworkShape.of(224).costs, (shorter, longer))
 
     assert after.multiply_adds - before.multiply_adds == size * size * weights
     assert after.parameters - before.parameters == weights + 2 * m
@@ -70,9 +67,9 @@ def test_eca_kernel_sizes(channels: int, kernel: int) -> None:
 
 def test_too_small_a_resolution_is_refused() -> None:
     with pytest.raises(UsageError, match="Resolution 28 is too small"):
-        genotype_costs(VARIANTS["vovnet39"], 28)
+        NetworkShape(28, 3, 1000, 4).costs(VARIANTS["vovnet39"])
 
 
 def test_unknown_stem_reduction_is_refused() -> None:
     with pytest.raises(UsageError, match="A stem reduction of 8 does not exist"):
-        genotype_costs(VARIANTS["vovnet39"], 224, stem_reduction=8)
+        NetworkShape(224, 3, 1000, 8).costs(VARIANTS["vovnet39"])

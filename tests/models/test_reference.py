@@ -10,7 +10,7 @@ import torch
 
 from osanas.costs import count_costs
 from osanas.genotype.architecture import STAGE_NAMES
-from osanas.genotype.closed_form import GenotypeCosts, genotype_costs
+from osanas.genotype.closed_form import GenotypeCosts, NetworkShape
 from osanas.genotype.variants import VARIANTS
 from osanas.models.build import build
 
@@ -65,9 +65,9 @@ def test_traced_counts(row: dict[str, str]) -> None:
 @pytest.mark.parametrize("row", ROWS, ids=_name)
 def test_closed_form(row: dict[str, str]) -> None:
     architecture = VARIANTS[_name(row)]
-    backbone = genotype_costs(architecture, 224, num_classes=None)
+    backbone = NetworkShape.of(224, num_classes=None).costs(architecture)
 
-    assert (genotype_costs(architecture, 224), backbone.parameters, backbone.multiply_adds) == _numbers(row)
+    assert (NetworkShape.of(224).costs(architecture), backbone.parameters, backbone.multiply_adds) == _numbers(row)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=_name)
@@ -99,4 +99,4 @@ def test_shapes(row: dict[str, str]) -> None:
     ],
 )
 def test_multiply_adds_at_detection_sizes(resolution: int, name: str, multiply_adds: int) -> None:
-    assert genotype_costs(VARIANTS[name], resolution, num_classes=None).multiply_adds == multiply_adds
+    assert NetworkShape.of(resolution, num_classes=None).costs(VARIANTS[name]).multiply_adds == multiply_adds

@@ -16,6 +16,7 @@ from torch import nn
 from osanas.costs import count_costs
 from osanas.errors import CandidateError, Unavailable, UsageError
 from osanas.evaluation.keys import network_key
+from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.variants import VARIANTS
 from osanas.machine.device import identify
 from osanas.measure.energy.estimate import EstimateMeter
@@ -278,9 +279,11 @@ def test_store_s_names_are_those_of_a_search(measured: Measured, store: Store) -
     used.document([replace(network, store=store) for network in NETWORKS])
     digest = key_digest(used.key())
     assert store.measurement_record(digest, NAMES[0]) is not None
-    assert store.measurement_record(digest, VARIANTS[NAMES[2]].canonical(2).digest) is not None
+    assert store.measurement_record(digest, NetworkShape.of(32).canonical(VARIANTS[NAMES[2]]).digest) is not None
     # what a search has stored under this key is taken
-    store.save_measurement(digest, used.key(), VARIANTS["vovnet39"].canonical(2).digest, MEASURED.to_dict())
+    store.save_measurement(
+        digest, used.key(), NetworkShape.of(32).canonical(VARIANTS["vovnet39"]).digest, MEASURED.to_dict()
+    )
     count = len(measured.calls)
     row = rows(used.document([subject("vovnet39", store=store)]))["vovnet39"]
     assert (row["latency_ms"], row["is_stored"], len(measured.calls)) == (2.0, True, count)

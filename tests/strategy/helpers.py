@@ -7,7 +7,8 @@ import random
 from collections.abc import Iterable, Sequence
 
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.closed_form import NetworkShape, genotype_costs
+from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.strategy.features import Features
 from osanas.strategy.history import History, Seen
@@ -15,20 +16,21 @@ from osanas.study.config import Limits, Objective
 
 SHAPE = NetworkShape(resolution=14, in_channels=1, num_classes=10, stem_reduction=1)
 SPACE = SearchSpace.load("vovnet_slim")
-FEATURES = Features(SPACE, SHAPE, lambda architecture: architecture.canonical(1))
+AT = SpaceAt(SPACE, SHAPE)
+FEATURES = Features(AT)
 OBJECTIVES: tuple[Objective, ...] = ("accuracy", "latency_ms")
 
 
 def members(count: int, seed: int = 0) -> list[Architecture]:
     rng, found = random.Random(seed), dict[str, Architecture]()
     while len(found) < count:
-        member = SPACE.sample(rng).canonical(1)
+        member = AT.sample(rng)
         found.setdefault(member.digest, member)
     return list(found.values())
 
 
 def costs(member: Architecture) -> dict[str, float | None]:
-    found = genotype_costs(member, 14, num_classes=10, in_channels=1, stem_reduction=1)
+    found = AT.costs(member)
     layers = sum(stage.modules * (stage.layers + 1) for stage in member.stages)
     return {
         "latency_ms": 0.02 * layers + found.multiply_adds * 1e-8 + found.memory_access_elements * 2e-8,

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from osanas.genotype.closed_form import genotype_costs
+from osanas.genotype.closed_form import NetworkShape
 from osanas.strategy.features import STRUCTURE
-from tests.strategy.helpers import FEATURES, SPACE, members
+from tests.strategy.helpers import AT, FEATURES, SPACE, members
 
 
 def test_rows_are_finite_and_of_one_scale() -> None:
@@ -16,7 +16,7 @@ def test_rows_are_finite_and_of_one_scale() -> None:
 
 def test_structure_is_what_it_says() -> None:
     member = members(1)[0]
-    found = genotype_costs(member, 14, num_classes=10, in_channels=1, stem_reduction=1)
+    found = AT.costs(member)
     depth = sum(stage.modules * (stage.layers + 1) for stage in member.stages)
     expected = [found.parameters, found.multiply_adds, found.memory_access_elements, depth]
     assert np.allclose(np.exp(FEATURES.structure(member)), expected)
@@ -24,7 +24,7 @@ def test_structure_is_what_it_says() -> None:
 
 def test_blocks_add_up() -> None:
     member = members(1)[0]
-    found = genotype_costs(member, 14, num_classes=None, in_channels=1, stem_reduction=1)
+    found = NetworkShape.of(14, 1, None).costs(member)
     blocks = FEATURES.cost([member])[0].reshape(5, 4)
     assert blocks[:, 1].sum() == found.multiply_adds
     assert blocks[:, 2].sum() == found.memory_access_elements

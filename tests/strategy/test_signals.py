@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.strategy.features import STRUCTURE, Features
 from osanas.strategy.history import History, Seen
@@ -15,7 +16,7 @@ from osanas.study.config import Limits
 from tests.fakes import SMALL
 
 SPACE = SearchSpace.from_dict(SMALL)
-FEATURES = Features(SPACE, NetworkShape(8, 1, 10, 1), lambda architecture: architecture.canonical(1))
+FEATURES = Features(SpaceAt(SPACE, NetworkShape(8, 1, 10, 1)))
 MEMBERS = random.Random(0).sample(list(SPACE.enumerate()), 30)
 
 
