@@ -31,11 +31,18 @@ def test_the_relative_width_has_no_unit(samples: list[float], factor: float) -> 
     assert relative_half_width(scaled) == pytest.approx(relative_half_width(samples), abs=1e-9)
 
 
-@pytest.mark.parametrize(("count", "rank"), [(6, 0), (8, 0), (9, 1), (20, 5), (30, 9), (100, 39), (1001, 468)])
+@pytest.mark.parametrize(("count", "rank"), [(6, 0), (8, 0), (9, 1), (20, 5), (30, 9), (100, 39), (1001, 469)])
 def test_ranks_are_those_of_the_binomial_tables(count: int, rank: int) -> None:
     low, high = median_interval([float(value) for value in range(count)])
-    assert abs(low - rank) <= (1 if count > 1000 else 0)
-    assert high == count - 1 - low
+    assert (low, high) == (rank, count - 1 - rank)
+
+
+@given(st.integers(6, 3000))
+def test_the_rank_is_the_largest_that_the_level_allows(count: int) -> None:
+    """Counted in whole numbers: a fortieth of all 2**count outcomes may lie beyond either end."""
+    low, _ = median_interval(range(count))
+    below = sum(math.comb(count, number) for number in range(int(low) + 1))
+    assert 40 * below <= 2**count < 40 * (below + math.comb(count, int(low) + 1))
 
 
 def test_the_interval_covers_the_median_as_often_as_it_says() -> None:
@@ -56,7 +63,7 @@ def test_five_samples_make_no_interval() -> None:
 def test_the_mean_of_windows_uses_students_t() -> None:
     assert mean_relative_half_width([1.0]) == math.inf
     assert mean_relative_half_width([1.0, 1.0, 1.0]) == 0.0
-    assert mean_relative_half_width([0.9, 1.0, 1.1]) == pytest.approx(4.303 * 0.1 / math.sqrt(3))
+    assert mean_relative_half_width([0.9, 1.0, 1.1]) == pytest.approx(4.302653 * 0.1 / math.sqrt(3))
 
 
 def test_the_spread_is_quartiles_over_the_median() -> None:
