@@ -26,6 +26,8 @@ def inventory(*, sources: MeterSources | None = None) -> dict[str, Any]:
         do, both None otherwise.
     """
     places = MeterSources(SystemClock()) if sources is None else sources
+    cuda = _cuda()
+    uuids = {device["uuid"] for device in cuda["devices"]} if cuda["available"] else None
     return {
         "cpu": {
             "model": cpu_model(),
@@ -37,8 +39,8 @@ def inventory(*, sources: MeterSources | None = None) -> dict[str, Any]:
             "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),
             "torch": str(torch.__version__),
         },
-        "cuda": _cuda(),
-        "nvml": nvml_inventory(places.clock, places.nvml_module, places.environment),
+        "cuda": cuda,
+        "nvml": nvml_inventory(places.clock, places.nvml_module, cuda_uuids=uuids),
         "rapl": rapl_inventory(places.clock, places.powercap_root),
     }
 

@@ -71,6 +71,7 @@ def test_a_machine_with_everything(osanas: Command, monkeypatch: pytest.MonkeyPa
         "fix": "Use --energy estimated.",
         "visible": False,
     }
+    untold = {**board, "index": 2, "name": "A100", "visible": None}
     gpu = {"index": 0, "name": "H100", "memory_bytes": 80 * 2**30, "uuid": "GPU-1"}
     cpu = {"model": "CPU", "usable": 4, "logical": 8, "threads": 4, "capability": "AVX512", "torch": "2.9"}
     monkeypatch.setattr(
@@ -78,16 +79,17 @@ def test_a_machine_with_everything(osanas: Command, monkeypatch: pytest.MonkeyPa
         lambda: {
             "cpu": cpu,
             "cuda": {**there, "devices": [gpu]},
-            "nvml": {**there, "driver": "570.1", "boards": [board, silent]},
+            "nvml": {**there, "driver": "570.1", "boards": [board, silent, untold]},
             "rapl": {**there, "zones": ["package-0", "dram"]},
         },
     )
     lines = osanas("doctor").out.splitlines()
-    assert lines[:6] == [
+    assert lines[:7] == [
         "CPU        CPU: 4 of 8 processors usable, threads: 4, AVX512, torch 2.9",
         "GPU        cuda:0 H100, 80.0 GiB, GPU-1",
         "NVML       0 H100, driver 570.1, counter",
         "NVML       1 Old, driver 570.1, no energy: it has no sensor, hidden by CUDA_VISIBLE_DEVICES",
         "             Use --energy estimated.",
+        "NVML       2 A100, driver 570.1, counter",
         "RAPL       package-0, dram",
     ]

@@ -8,11 +8,7 @@ import pytest
 import torch
 
 from osanas.errors import EnvironmentFailure, UsageError
-from osanas.machine import device as device_module
 from osanas.machine.device import cpu_model, cuda_missing, identify, resolve_device
-from osanas.measure.energy.choose import MeterSources
-from osanas.measure.inventory import inventory
-from tests.measure.simulation import FakeNvml, FakeRapl, SimulatedClock
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 
@@ -54,12 +50,16 @@ def test_an_unknown_device_is_a_usage_error(name: str) -> None:
 def test_a_gpu_that_is_listed_but_refuses_memory_is_not_taken_by_auto(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # as with NVML's check and no usable driver
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(device_module, "_allocation_error", lambda index: "out of memory")
+
+    def refuse(*_: object, device: torch.device) -> None:
+        raise torch.OutOfMemoryError(f"out of memory on {device}.\nMore.")
+
+    monkeypatch.setattr(torch, "ones", refuse)
     assert resolve_device("auto") == torch.device("cpu")
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     with pytest.raises(UsageError, match="this process sees 1 GPU"):
         resolve_device("cuda:1")
-    with pytest.raises(EnvironmentFailure, match="cannot be used: out of memory"):
+    with pytest.raises(EnvironmentFailure, match="cannot be used: out of memory on cuda:0"):
         resolve_device("cuda:0")
 
 
@@ -84,28 +84,6 @@ def test_the_processors_name(tmp_path: Path) -> None:
     file.write_text("processor\t: 0\nmodel name\t: Fast CPU 3000\nmodel\t\t: 17\n", encoding="utf-8")
     assert cpu_model(file) == "Fast CPU 3000"
     assert cpu_model(tmp_path / "none") != ""
-
-
-def test_inventory_is_plain_and_gives_a_reason_for_what_is_missing(tmp_path: Path) -> None:
-    clock = SimulatedClock()
-    nvml = FakeNvml(clock)
-    nvml.without("nvmlInit", code=12)
-    found = inventory(sources=MeterSources(clock, nvml, tmp_path))
-    assert json.loads(json.dumps(found)) == found
-    assert set(found) == {"cpu", "cuda", "nvml", "rapl"}
-    for part in ("nvml", "rapl"):
-        assert not found[part]["available"]
-        assert found[part]["reason"]
-        assert found[part]["fix"]
-    assert found["cuda"]["available"] or found["cuda"]["reason"]
-
-
-def test_inventory_with_meters(tmp_path: Path) -> None:
-    clock = SimulatedClock()
-    FakeRapl(tmp_path, clock)
-    found = inventory(sources=MeterSources(clock, FakeNvml(clock), tmp_path))
-    assert found["rapl"]["zones"] == ["package-0"]
-    assert found["nvml"]["boards"][0]["energy"] == "counter"
 
 
 @pytest.mark.gpu

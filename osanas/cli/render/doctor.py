@@ -21,7 +21,7 @@ def print_doctor(document: dict[str, Any]) -> None:
     _missing("GPU", document["cuda"])
     for board in document["nvml"]["boards"]:
         energy = board["energy"] or f"no energy: {board['reason']}"
-        energy += "" if board["visible"] else ", hidden by CUDA_VISIBLE_DEVICES"
+        energy += ", hidden by CUDA_VISIBLE_DEVICES" if board["visible"] is False else ""
         _found("NVML", f"{board['index']} {board['name']}, driver {document['nvml']['driver']}, {energy}")
         _remedy(board["fix"])
     _missing("NVML", document["nvml"])

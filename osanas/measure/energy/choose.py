@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,18 +33,13 @@ _CHOICES = ("auto", "measured", "nvml", "rapl", "estimated", "none")
 
 @dataclass(frozen=True)
 class MeterSources:
-    """Where meters come from; the defaults are this machine's.
-
-    Attributes:
-        nvml_module: A stand-in for ``pynvml``; None imports it.
-        powercap_root: Linux's powercap tree.
-        environment: Holds ``CUDA_VISIBLE_DEVICES``; None is this process's.
-    """
+    """Where meters come from; the defaults are this machine's."""
 
     clock: Clock
     nvml_module: Any | None = None
+    """A stand-in for ``pynvml``; None imports it."""
     powercap_root: Path = POWERCAP_ROOT
-    environment: Mapping[str, str] | None = None
+    """Linux's powercap tree."""
 
 
 def open_meter(choice: str, device: torch.device, *, sources: MeterSources | None = None) -> EnergyMeter | Unavailable:
@@ -54,9 +47,8 @@ def open_meter(choice: str, device: torch.device, *, sources: MeterSources | Non
 
     Args:
         choice: ``auto`` (the computing device's own meter, otherwise the estimate), ``measured`` (``auto`` without the
-            estimate), ``nvml`` (the computing GPU's board, or the only one
-            that CUDA sees), ``nvml:INDEX``, ``nvml:UUID``, ``rapl``,
-            ``estimated`` or ``none``.
+            estimate), ``nvml`` (the computing GPU's board), ``nvml:INDEX``, ``nvml:UUID``, ``rapl``, ``estimated`` or
+            ``none``.
         device: The device that computes.
         sources: Where meters come from.
 
@@ -90,23 +82,13 @@ def open_meter(choice: str, device: torch.device, *, sources: MeterSources | Non
 
 def _nvml(selector: str, device: torch.device, places: MeterSources) -> EnergyMeter | Unavailable:
     uuid = device_uuid(device)
-    return open_nvml(
-        selector or uuid,
-        places.clock,
-        places.nvml_module,
-        environment=places.environment,
-        computing_uuid=uuid,
-    )
+    return open_nvml(selector or uuid, places.clock, places.nvml_module, computing_uuid=uuid)
 
 
 def _named(choice: str, meter: EnergyMeter | Unavailable) -> EnergyMeter:
     if isinstance(meter, Unavailable):
-        raise UsageError(f"The energy meter '{choice}' is not available: {_shortened(meter.reason)}.", meter.fix)
+        raise UsageError(f"The energy meter '{choice}' is not available: {meter.reason.rstrip('.')}.", meter.fix)
     return meter
-
-
-def _shortened(reason: str) -> str:
-    return re.sub(r"\.+$", "", reason)
 
 
 def _estimate(device: torch.device, notes: tuple[str, ...]) -> EstimateMeter:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from osanas.errors import EnvironmentFailure, Unavailable
 from osanas.machine.clock import Clock, now_s
 from osanas.machine.nvml import NO_LIBRARY_FIX, POLL_S, NvmlLibrary, driver_version, load_library, text
-from osanas.measure.energy.visible import visible_boards
+from osanas.measure.energy.meter import Load
 
 _FIELD_AVERAGE_POWER, _FIELD_INSTANT_POWER = 185, 186  # nvml.h: NVML_FI_DEV_POWER_AVERAGE, _INSTANT; milliwatts
 _SCOPES = {0: "gpu", 1: "module"}  # nvml.h: NVML_POWER_SCOPE_GPU, _MODULE
@@ -22,6 +21,8 @@ _CHANGES_FOR_PERIOD = 5
 
 DEFAULT_POWER_PERIOD_S = 0.1
 """Of a power reading that did not change while it was watched."""
+
+_NO_BOARD = Unavailable("NVML lists no board that can be read", NO_LIBRARY_FIX)
 
 
 @dataclass(frozen=True)
@@ -36,37 +37,35 @@ class Board:
 
 @dataclass(frozen=True)
 class Sensor:
-    """One way to read a board.
-
-    Attributes:
-        method: ``counter``, ``instant_power`` or ``average_power``.
-        scope: ``board`` for the counter, otherwise ``gpu`` or ``module``.
-        update_period_s: How often its value changes.
-        read: Millijoules of the counter, or milliwatts.
-    """
+    """One way to read a board."""
 
     method: str
+    """``counter``, ``instant_power`` or ``average_power``, which is a mean over the last second."""
     scope: str
+    """``board`` for the counter, otherwise ``gpu`` or ``module``."""
     update_period_s: float
+    """How often its value changes."""
     read: Callable[[], int]
+    """Millijoules of the counter, otherwise milliwatts."""
 
     @property
-    def is_average(self) -> bool:
-        """Whether it is a mean over the last second."""
-        return self.method == "average_power"
+    def memory_s(self) -> float:
+        """How long the past shows in its readings: an average's second, and half of one more."""
+        return 1.5 if self.method == "average_power" else 0.0
+
+    def follows(self, load: Load) -> bool:
+        """Whether looks between chunks see it often enough not to miss parts of an iteration."""
+        return load.iteration_seconds <= (1.0 if self.method == "average_power" else self.update_period_s)
 
 
 @dataclass(frozen=True)
 class Capability:
-    """How a board's energy can be had.
-
-    Attributes:
-        meter: What is measured with.
-        check: A power reading beside the counter that its energy is checked against.
-    """
+    """How a board's energy can be had."""
 
     meter: Sensor
+    """What is measured with."""
     check: Sensor | None = None
+    """A power reading beside the counter that its energy is checked against."""
 
 
 def boards(library: NvmlLibrary) -> list[Board]:
@@ -81,54 +80,36 @@ def boards(library: NvmlLibrary) -> list[Board]:
     return found
 
 
-def find_board(
-    library: NvmlLibrary, selector: str | None, environment: Mapping[str, str] | None = None
-) -> Board | Unavailable:
+def find_board(library: NvmlLibrary, selector: str | None) -> Board | Unavailable:
     """The board that a user or a CUDA device names.
 
     Args:
         library: From ``load_library``.
-        selector: NVML's index, a UUID or the unambiguous start of one; None is the only board that CUDA would see.
-        environment: Holds ``CUDA_VISIBLE_DEVICES``; None is this process's.
+        selector: NVML's index, a UUID or the unambiguous start of one; None names no board, so the user is asked.
     """
     found = boards(library)
-    listing = ", ".join(f"{board.index}: {board.name} ({board.uuid})" for board in found)
-    fix = f"Boards found: {listing}." if found else NO_LIBRARY_FIX
     if not found:
-        return Unavailable("NVML lists no board that may be asked", fix)
+        return _NO_BOARD
+    listing = "Boards found: " + ", ".join(f"{board.index}: {board.name} ({board.uuid})" for board in found) + "."
     if selector is None:
-        return _only_visible(found, os.environ if environment is None else environment, fix)
+        return Unavailable("no board is named", f"Use --energy nvml:INDEX. {listing}")
     if selector.startswith("MIG-"):
-        return _no_mig_power()
+        return Unavailable(
+            "a MIG instance has no power figures of its own", "Name the whole board, or use --energy estimated."
+        )
     if selector.isdecimal():
         chosen = [board for board in found if board.index == int(selector)]
     else:
         chosen = [board for board in found if board.uuid.lower().startswith(selector.lower())]
     if len(chosen) != 1:
-        return Unavailable(f"{'no' if not chosen else 'more than one'} board matches '{selector}'", fix)
+        return Unavailable(f"{'no' if not chosen else 'more than one'} board matches '{selector}'", listing)
     return chosen[0]
 
 
-def _only_visible(found: list[Board], environment: Mapping[str, str], fix: str) -> Board | Unavailable:
-    visible = visible_boards(environment, found)
-    if visible.mig:
-        return _no_mig_power()
-    name_it = f"Use --energy nvml:INDEX. {fix}"
-    if visible.indices is None:
-        return Unavailable(f"no board is named and {visible.note}", name_it)
-    chosen = [board for board in found if board.index in visible.indices]
-    if len(chosen) == 1:
-        return chosen[0]
-    if not chosen:
-        why = visible.note or f"CUDA_VISIBLE_DEVICES='{environment.get('CUDA_VISIBLE_DEVICES')}' hides all boards"
-        return Unavailable(f"no board is named and {why}", name_it)
-    return Unavailable(f"{len(chosen)} boards are there and none is named", name_it)
-
-
-def _no_mig_power() -> Unavailable:
-    return Unavailable(
-        "a MIG instance has no power figures of its own", "Name the whole board, or use --energy estimated."
-    )
+def _is_split(library: NvmlLibrary, board: Board) -> bool:
+    """Whether MIG is on."""
+    mode = library.optional("nvmlDeviceGetMigMode", board.handle)
+    return mode is not None and bool(mode[0])
 
 
 def probe(library: NvmlLibrary, board: Board, clock: Clock) -> Capability | Unavailable:
@@ -137,8 +118,7 @@ def probe(library: NvmlLibrary, board: Board, clock: Clock) -> Capability | Unav
     Raises:
         EnvironmentFailure: The board is lost.
     """
-    mode = library.optional("nvmlDeviceGetMigMode", board.handle)
-    if mode is not None and mode[0]:
+    if _is_split(library, board):
         return Unavailable(
             "the board is split by MIG and only the whole board's power can be read",
             "Switch MIG off, or use --energy estimated.",
@@ -215,42 +195,36 @@ def _update_period(library: NvmlLibrary, read: Callable[[], int], clock: Clock) 
 
 
 def nvml_inventory(
-    clock: Clock, module: Any | None = None, environment: Mapping[str, str] | None = None
+    clock: Clock, module: Any | None = None, *, cuda_uuids: Collection[str] | None = None
 ) -> dict[str, Any]:
     """What was found, for ``osanas doctor``; each board is asked for its energy.
 
     Args:
         clock: Time.
         module: A stand-in for ``pynvml``.
-        environment: Holds ``CUDA_VISIBLE_DEVICES``; None is this process's.
+        cuda_uuids: UUIDs of the devices that CUDA sees; None where there is no CUDA.
 
     Returns:
-        ``boards`` with ``visible`` (to CUDA; None where that cannot be told), ``energy`` (a method, or None with
-        ``reason`` and ``fix``), ``check`` and ``update_period_s``; ``visible_note`` on what is odd in the environment.
+        ``boards`` with ``energy`` (a method, or None with ``reason`` and ``fix``), ``check``, ``update_period_s`` and
+        ``visible`` (to CUDA; None without CUDA, and for a board of which CUDA sees MIG instances).
     """
     library = load_library(clock, module)
+    driver, entries, missing = None, [], None
     if isinstance(library, Unavailable):
-        return {
-            "available": False,
-            "driver": None,
-            "boards": [],
-            "visible_note": None,
-            "reason": library.reason,
-            "fix": library.fix,
-        }
-    found = boards(library)
-    visible = visible_boards(os.environ if environment is None else environment, found)
-    entries = [{**_entry(library, board, clock), "visible": visible.shows(board.index)} for board in found]
-    reason, fix = (None, None) if entries else ("NVML lists no board that may be asked", NO_LIBRARY_FIX)
-    driver = driver_version(library)
-    library.optional("nvmlShutdown")
+        missing = library
+    else:
+        for board in boards(library):
+            visible = None if cuda_uuids is None or _is_split(library, board) else board.uuid in cuda_uuids
+            entries.append({**_entry(library, board, clock), "visible": visible})
+        missing = None if entries else _NO_BOARD
+        driver = driver_version(library)
+        library.optional("nvmlShutdown")
     return {
-        "available": bool(entries),
+        "available": missing is None,
         "driver": driver,
         "boards": entries,
-        "visible_note": visible.note,
-        "reason": reason,
-        "fix": fix,
+        "reason": None if missing is None else missing.reason,
+        "fix": None if missing is None else missing.fix,
     }
 
 
@@ -260,20 +234,16 @@ def _entry(library: NvmlLibrary, board: Board, clock: Clock) -> dict[str, Any]:
     except EnvironmentFailure as failure:
         found = Unavailable(failure.problem.rstrip("."), failure.fix)
     limit_mw = library.optional("nvmlDeviceGetEnforcedPowerLimit", board.handle)
-    entry: dict[str, Any] = {
+    sensors = None if isinstance(found, Unavailable) else found
+    missing = found if isinstance(found, Unavailable) else None
+    return {
         "index": board.index,
         "name": board.name,
         "uuid": board.uuid,
         "power_limit_w": None if limit_mw is None else limit_mw / 1e3,
-    }
-    if isinstance(found, Unavailable):
-        nothing = {"energy": None, "check": None, "update_period_s": None}
-        return {**entry, **nothing, "reason": found.reason, "fix": found.fix}
-    return {
-        **entry,
-        "energy": found.meter.method,
-        "check": None if found.check is None else found.check.method,
-        "update_period_s": found.meter.update_period_s,
-        "reason": None,
-        "fix": None,
+        "energy": None if sensors is None else sensors.meter.method,
+        "check": None if sensors is None or sensors.check is None else sensors.check.method,
+        "update_period_s": None if sensors is None else sensors.meter.update_period_s,
+        "reason": None if missing is None else missing.reason,
+        "fix": None if missing is None else missing.fix,
     }

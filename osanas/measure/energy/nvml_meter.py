@@ -8,13 +8,14 @@ chunks of work and held until the next one.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from osanas.errors import Unavailable
 from osanas.machine.clock import Clock, now_s
 from osanas.machine.nvml import POLL_S, NvmlLibrary, driver_version, load_library, lost
+from osanas.measure.energy.held_power import HeldPower
 from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, EnergyWindow, Load
 from osanas.measure.energy.nvml_boards import Board, Capability, Sensor, find_board, probe
 from osanas.measure.energy.nvml_watch import BoardWatch, board_settings, board_state, power_limit_w, temperature_c
@@ -27,10 +28,7 @@ _STUCK_TICKS = 20
 _IDLE_SETTLE_S = 1.0
 _IDLE_SECONDS = 2.0
 _IDLE_MAX_DRIFT_C = 5
-_AVERAGED_OVER_S = 1.5
-"""What an averaged reading needs to forget the past: its second, and half of one more."""
 _POWER_WINDOW_S = 5.0
-_MAX_FAILED_READS = 0.05
 _MAX_MISMATCH = 0.1
 """Relative difference between the counter's energy and integrated power that voids a window."""
 _SEEN_ONLY_BETWEEN = (
@@ -100,7 +98,8 @@ class NvmlMeter(EnergyMeter):
         self._watch.start()
         idle_power_w = self._idle_power()
         check = self._usable_check(load)
-        run_for(load, max(protocol.energy_warmup_seconds, _memory_s(self._sensor, check)), self._clock)
+        memory_s = max(self._sensor.memory_s, 0.0 if check is None else check.memory_s)
+        run_for(load, max(protocol.energy_warmup_seconds, memory_s), self._clock)
         limit_w = power_limit_w(self._library, self._board)
         start = board_state(self._library, self._board)
 
@@ -139,10 +138,10 @@ class NvmlMeter(EnergyMeter):
 
     def _usable_check(self, load: Load) -> Sensor | None:
         """The sensor that can follow the load between its chunks, if there is one."""
-        return self._check if self._check is not None and _follows(self._check, load) else None
+        return self._check if self._check is not None and self._check.follows(load) else None
 
     def _sampling_notes(self, load: Load) -> tuple[str, ...]:
-        return () if self.method == "counter" or _follows(self._sensor, load) else (_SEEN_ONLY_BETWEEN,)
+        return () if self.method == "counter" or self._sensor.follows(load) else (_SEEN_ONLY_BETWEEN,)
 
     def _counter_window(self, load: Load, protocol: MeasurementProtocol, check: Sensor | None) -> EnergyWindow:
         """From one tick of the counter to another; iterations are those finished in between."""
@@ -154,7 +153,7 @@ class NvmlMeter(EnergyMeter):
         if ticked is None:
             return EnergyWindow(0.0, 0.0, chunk, "counter_stuck")
         first, start = ticked
-        power = None if check is None else _HeldPower(self._library, check, start)
+        power = None if check is None else HeldPower(self._library, check, start)
         value, iterations, seen = first, 0, start
         while True:
             load.run(chunk)
@@ -185,7 +184,7 @@ class NvmlMeter(EnergyMeter):
             protocol.energy_window_seconds, _POWER_WINDOW_S, protocol.energy_min_ticks * self._sensor.update_period_s
         )
         start = now = now_s(self._clock)
-        power, iterations = _HeldPower(self._library, self._sensor, start), 0
+        power, iterations = HeldPower(self._library, self._sensor, start), 0
         while now - start < least_s:
             load.run(chunk)
             iterations += chunk
@@ -204,7 +203,7 @@ class NvmlMeter(EnergyMeter):
             power_w, then = self._idle
             if then is None or temperature is None or abs(temperature - then) <= _IDLE_MAX_DRIFT_C:
                 return power_w
-        self._clock.sleep(max(_IDLE_SETTLE_S, _memory_s(self._sensor)))
+        self._clock.sleep(max(_IDLE_SETTLE_S, self._sensor.memory_s))
         power_w = self._idle_by_counter() if self.method == "counter" else self._idle_by_power()
         self._idle = (power_w, temperature_c(self._library, self._board))
         return power_w
@@ -252,80 +251,6 @@ class NvmlMeter(EnergyMeter):
         return self._library.must(self._sensor.read)
 
 
-@dataclass
-class _HeldPower:
-    """Energy from power readings, each held until the next.
-
-    It looks twice in an update period: more often only takes time from the load.
-    """
-
-    library: NvmlLibrary
-    sensor: Sensor
-    at: float
-    """Seconds until when energy is added up."""
-    reads: int = 0
-    failed: int = 0
-    _joules: float = 0.0
-    _held_mw: int | None = None
-    _unheld_s: float = 0.0
-    _looked_at: float | None = None
-
-    def __post_init__(self) -> None:
-        self.sample(self.at)
-
-    def sample(self, now: float) -> bool:
-        """Reads the sensor if it is time; false if it is not. A failed reading leaves the one before in force."""
-        if self._looked_at is not None and now - self._looked_at < self.sensor.update_period_s / 2:
-            return False
-        self._add_until(now)
-        self._looked_at = now
-        self.reads += 1
-        power_mw = self._read_or_none()
-        if power_mw is None:
-            self.failed += 1
-        elif self._held_mw is None:
-            self._held_mw = power_mw
-            self._joules = power_mw / 1e3 * self._unheld_s
-        else:
-            self._held_mw = power_mw
-        return True
-
-    def joules_until(self, now: float) -> float | None:
-        """The energy; None if too many readings failed."""
-        self._add_until(now)
-        return None if self._held_mw is None or self.failed > _MAX_FAILED_READS * self.reads else self._joules
-
-    def _add_until(self, now: float) -> None:
-        if self._held_mw is None:
-            self._unheld_s += now - self.at
-        else:
-            self._joules += self._held_mw / 1e3 * (now - self.at)
-        self.at = now
-
-    def _read_or_none(self) -> int | None:
-        """None for the 0 or NOT_SUPPORTED that drivers give now and then.
-
-        Raises:
-            EnvironmentFailure: For any other error.
-        """
-        try:
-            return self.sensor.read() or None
-        except self.library.errors as error:
-            if self.library.is_transient(error):
-                return None
-            raise lost(str(error)) from error
-
-
-def _memory_s(*sensors: Sensor | None) -> float:
-    """How long the past shows in the sensors' readings."""
-    return _AVERAGED_OVER_S if any(sensor is not None and sensor.is_average for sensor in sensors) else 0.0
-
-
-def _follows(sensor: Sensor, load: Load) -> bool:
-    """Whether looks between chunks see the sensor often enough not to miss parts of an iteration."""
-    return load.iteration_seconds <= (1.0 if sensor.is_average else sensor.update_period_s)
-
-
 def _mismatch(window: EnergyWindow) -> str | None:
     """Counter and integrated power disagree, and nobody knows which is right."""
     if window.power_joules is None:
@@ -339,7 +264,6 @@ def open_nvml(
     clock: Clock,
     module: Any | None = None,
     *,
-    environment: Mapping[str, str] | None = None,
     computing_uuid: str | None = None,
 ) -> NvmlMeter | Unavailable:
     """A meter on a board.
@@ -348,7 +272,6 @@ def open_nvml(
         selector: See ``find_board``.
         clock: Time.
         module: A stand-in for ``pynvml``.
-        environment: Holds ``CUDA_VISIBLE_DEVICES``; None is this process's.
         computing_uuid: UUID of the board on which this process computes; None if it computes on no board.
 
     Raises:
@@ -357,7 +280,7 @@ def open_nvml(
     library = load_library(clock, module)
     if isinstance(library, Unavailable):
         return library
-    board = find_board(library, selector, environment)
+    board = find_board(library, selector)
     if isinstance(board, Unavailable):
         library.optional("nvmlShutdown")
         return board

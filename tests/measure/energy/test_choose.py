@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -55,7 +56,7 @@ def test_a_named_board_that_is_absent_is_a_usage_error() -> None:
 
 def test_meters_tell_themselves_apart() -> None:
     clock = SimulatedClock()
-    nvml = open_meter("nvml", CPU, sources=MeterSources(clock, FakeNvml(clock)))
+    nvml = open_meter("nvml:0", CPU, sources=MeterSources(clock, FakeNvml(clock)))
     assert isinstance(nvml, EnergyMeter)
     one, two = EstimateMeter("cpu", 1).describe(), EstimateMeter("cpu", 2).describe()
     assert nvml.describe() != one != two
@@ -69,11 +70,25 @@ def test_the_meter_is_chosen_apart_from_the_device() -> None:
     assert meter.lock_name == nvml.uuids[1]
 
 
-def test_without_a_name_the_board_is_the_one_that_cuda_would_see() -> None:
+@pytest.mark.parametrize("boards", [1, 2])
+def test_where_no_gpu_computes_the_board_must_be_named(boards: int) -> None:
+    clock = SimulatedClock()
+    nvml = FakeNvml(clock, boards=boards)
+    with pytest.raises(UsageError, match="'nvml' is not available: no board is named") as failure:
+        open_meter("nvml", CPU, sources=MeterSources(clock, nvml))
+    assert failure.value.fix.startswith("Use --energy nvml:INDEX. Boards found: 0: Simulated Board (")
+    assert all(uuid in failure.value.fix for uuid in nvml.uuids)
+
+
+@pytest.mark.parametrize("choice", ["nvml", "measured", "auto"])
+def test_where_a_gpu_computes_its_own_board_is_metered(choice: str, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimulatedClock()
     nvml = FakeNvml(clock, boards=2)
-    sources = MeterSources(clock, nvml, environment={"CUDA_VISIBLE_DEVICES": "1"})
-    assert open_meter("nvml", CPU, sources=sources).describe()["uuid"] == nvml.uuids[1]  # type: ignore[union-attr]
-    with pytest.raises(UsageError, match="'nvml' is not available: 2 boards are there and none is named") as failure:
-        open_meter("nvml", CPU, sources=MeterSources(clock, nvml, environment={}))
-    assert "Use --energy nvml:INDEX" in failure.value.fix
+    properties = SimpleNamespace(uuid=nvml.uuids[1].removeprefix("GPU-"))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    meter = open_meter(choice, torch.device("cuda", 0), sources=MeterSources(clock, nvml))
+    assert isinstance(meter, NvmlMeter)
+    assert meter.lock_name == nvml.uuids[1]
+    properties.uuid = "MIG-1234"
+    with pytest.raises(UsageError, match="'nvml' is not available: a MIG instance has no power figures of its own"):
+        open_meter("nvml", torch.device("cuda", 0), sources=MeterSources(clock, nvml))

@@ -13,9 +13,10 @@ from osanas.machine.device import device_uuid, resolve_device
 from osanas.machine.nvml import load_library
 from osanas.measure.energy.choose import MeterSources, open_meter
 from osanas.measure.energy.meter import Load
-from osanas.measure.energy.nvml_boards import Capability, find_board, nvml_inventory, probe
+from osanas.measure.energy.nvml_boards import Capability, find_board, probe
 from osanas.measure.energy.nvml_meter import NvmlMeter
 from osanas.measure.energy.nvml_watch import power_limit_w
+from osanas.measure.inventory import inventory
 from osanas.measure.protocol import MeasurementProtocol
 
 pytestmark = [
@@ -58,11 +59,11 @@ def test_torchs_uuid_finds_the_board_and_it_tells_energy_or_power() -> None:
         assert 0 < found.check.read() / 1e3 < 1.1 * limit_w
 
 
-def test_the_board_that_computes_is_listed_as_visible() -> None:
-    """Proves that the reading of CUDA_VISIBLE_DEVICES agrees with the driver's own."""
-    uuids = {device_uuid(torch.device("cuda", index)) for index in range(torch.cuda.device_count())}
-    for entry in nvml_inventory(SystemClock())["boards"]:
-        assert entry["visible"] in {None, entry["uuid"] in uuids}
+def test_the_boards_that_torch_sees_are_listed_as_visible() -> None:
+    """Proves that torch and NVML write one UUID for every board."""
+    found = inventory()
+    visible = {board["uuid"] for board in found["nvml"]["boards"] if board["visible"]}
+    assert visible == {device["uuid"] for device in found["cuda"]["devices"]}
 
 
 def test_a_matrix_product_draws_between_idle_and_the_limit_and_twice_the_work_twice_the_energy() -> None:

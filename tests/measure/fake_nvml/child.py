@@ -84,11 +84,10 @@ def outcome(fake: Fake, scenario: dict[str, Any]) -> dict[str, Any]:
 
 
 def _measured(fake: Fake, scenario: dict[str, Any]) -> dict[str, Any]:
-    environment = scenario.get("environment", {})
     if scenario.get("inventory"):
-        return {"inventory": nvml_inventory(fake, environment=environment)}
+        return {"inventory": nvml_inventory(fake, cuda_uuids=scenario.get("cuda_uuids"))}
     uuid = scenario.get("computing_uuid", "GPU-00000000-aaaa-bbbb-cccc-000000000000")
-    meter = open_nvml(scenario.get("selector"), fake, environment=environment, computing_uuid=uuid)
+    meter = open_nvml(scenario.get("selector", "0"), fake, computing_uuid=uuid)
     if isinstance(meter, Unavailable):
         return {"unavailable": meter.reason, "fix": meter.fix}
     fake.script(scenario)

@@ -23,7 +23,7 @@ enum { SUCCESS = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, INSUFFICIENT_SIZE =
 enum { SEGMENTS = 1 << 14, MOST_BOARDS = 8, MOST_EVENTS = 64, MOST_FAULTS = 32, MOST_PROCESSES = 8 };
 
 typedef struct {
-    double boards, different_models;      /* how many, and whether they differ in name */
+    double boards;                        /* how many */
     double rise_s;                        /* time constant with which drawn power follows the load */
     double tick_s, stuck, scale;          /* energy counter */
     double power_tick_s, power_window_s;  /* power readings: update period, and how much of it is seen */
@@ -43,7 +43,7 @@ typedef struct {
     { #name "0", offsetof(settings, name) }, { #name "1", offsetof(settings, name) + sizeof(double) }, \
     { #name "2", offsetof(settings, name) + 2 * sizeof(double) }
 static const struct { const char *name; size_t offset; } NAMES[] = {
-    NUMBER(boards), NUMBER(different_models), NUMBER(rise_s), NUMBER(tick_s), NUMBER(stuck), NUMBER(scale),
+    NUMBER(boards), NUMBER(rise_s), NUMBER(tick_s), NUMBER(stuck), NUMBER(scale),
     NUMBER(power_tick_s), NUMBER(power_window_s), NUMBER(power_scale), NUMBER(noise), NUMBER(average_s), NUMBER(read_s),
     NUMBER(limit_w), NUMBER(idle_w), NUMBER(busy_w), NUMBER(reasons), NUMBER(mig), NUMBER(temperature_c),
     NUMBER(no_violation_fields), NUMBER(reset), LIST(compute_pid), LIST(graphics_pid),
@@ -252,8 +252,9 @@ result nvmlDeviceGetUUID(device board, char *to, unsigned size) {
 }
 
 result nvmlDeviceGetName(device board, char *to, unsigned size) {
+    (void)board;
     ENTER();
-    snprintf(to, size, "Simulated Board%s", now_set.different_models > 0 && board->index ? " Super" : "");
+    snprintf(to, size, "Simulated Board");
     return SUCCESS;
 }
 
