@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
+
+from osanas.errors import CandidateError, EnvironmentFailure
 
 _OUT_OF_MEMORY = (
     "DefaultCPUAllocator",
@@ -50,3 +54,29 @@ def reason(error: BaseException) -> str:
     # "backend='inductor' raised:" stands above the line that says what it raised
     lines = [line.strip() for line in plain.splitlines() if line.strip() and not line.rstrip().endswith("raised:")]
     return lines[0][:200].rstrip(". ") if lines else type(error).__name__
+
+
+@contextmanager
+def device_errors(device: torch.device, during: Literal["measurement", "training"]) -> Iterator[None]:
+    """Translates what torch raises on a device: memory that ran out is the network's fault, a failure the device's.
+
+    Args:
+        device: Where the network runs.
+        during: What is done with it.
+
+    Raises:
+        CandidateError: ``out_of_memory``.
+        EnvironmentFailure: The device failed.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        kind = failure_kind(error)
+        if kind == "out_of_memory":
+            raise CandidateError(kind, f"Memory ran out on {device} during {during}: {reason(error)}.") from error
+        if kind == "device":
+            raise EnvironmentFailure(
+                f"The device {device} failed during {during}: {reason(error)}.",
+                "Check it with nvidia-smi, then run the same command again; a search goes on where it stopped.",
+            ) from error
+        raise

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
-from osanas.errors import CandidateError, UsageError
+from osanas.errors import UsageError
 from osanas.measure.protocol import MeasurementProtocol, Precision
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -53,7 +53,7 @@ def deployed(model: nn.Module, device: torch.device, protocol: MeasurementProtoc
 
     Raises:
         UsageError: The device cannot compute in that precision.
-        CandidateError: The network does not fit the device's memory.
+        torch.OutOfMemoryError: The network does not fit the device's memory.
     """
     check_precision(device, protocol.precision)
     original = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
@@ -63,10 +63,7 @@ def deployed(model: nn.Module, device: torch.device, protocol: MeasurementProtoc
     if unfolded:
         why = f"its forward pass cannot be traced ({reason})" if reason else "they do not follow a convolution alone"
         notes = (f"{unfolded} batch norm{'s are' if unfolded > 1 else ' is'} not folded: {why}",)
-    try:
-        placed = folded.to(device=device, dtype=DTYPES[protocol.precision]).to(memory_format=torch.channels_last)
-    except torch.OutOfMemoryError as error:
-        raise CandidateError("out_of_memory", f"The network does not fit into the memory of {device}.") from error
+    placed = folded.to(device=device, dtype=DTYPES[protocol.precision]).to(memory_format=torch.channels_last)
     return Deployed(placed, merged, unfolded, notes)
 
 

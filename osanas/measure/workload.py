@@ -20,10 +20,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from osanas.errors import CandidateError, EnvironmentFailure
 from osanas.machine.clock import Clock
 from osanas.machine.conditions import settings
-from osanas.machine.failures import failure_kind, reason
+from osanas.machine.failures import device_errors
 from osanas.measure.deploy import DTYPES, deployed
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.runtimes import Runner, building, captured, check_runtime, prepared
@@ -234,7 +233,7 @@ def open_workload(
         UsageError: The device cannot do what the protocol asks.
     """
     check_runtime(protocol.runtime, protocol.precision, device)
-    with _process_settings(device, protocol.threads), device_errors(device):
+    with _process_settings(device, protocol.threads), device_errors(device, "measurement"):
         form = deployed(model, device, protocol)
         generator = torch.Generator().manual_seed(0)
         batch = torch.randn(protocol.batch_size, *input_shape, generator=generator).to(
@@ -264,28 +263,6 @@ def open_workload(
 
 def _graph(module: nn.Module, batch: torch.Tensor) -> Runner:
     return captured(module, batch)[0]
-
-
-@contextmanager
-def device_errors(device: torch.device) -> Iterator[None]:
-    """Translates what torch raises: memory that does not suffice is the network's fault, anything else the device's.
-
-    Raises:
-        CandidateError: ``out_of_memory``.
-        EnvironmentFailure: The device failed.
-    """
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        kind = failure_kind(error)
-        if kind == "out_of_memory":
-            raise CandidateError(kind, f"The network does not fit into the memory of {device}.") from error
-        if kind == "device":
-            raise EnvironmentFailure(
-                f"The device {device} failed: {reason(error)}.",
-                "Check it with nvidia-smi and run the same command again; a new process is needed to use it again.",
-            ) from error
-        raise
 
 
 @contextmanager

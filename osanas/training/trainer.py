@@ -17,10 +17,10 @@ import torch
 from pytorch_lightning.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
 from torch import nn
 
-from osanas.errors import CandidateError, EnvironmentFailure, UsageError
+from osanas.errors import UsageError
 from osanas.machine.device import device_uuid
 from osanas.machine.exclusive import CPU, TrainingTurn
-from osanas.machine.failures import failure_kind
+from osanas.machine.failures import device_errors
 from osanas.study.recipe import Recipe
 from osanas.study.records import EpochRecord, TrainingResult
 from osanas.tasks.classification.batches import TrainingBatches, ValidationBatches
@@ -76,7 +76,7 @@ def train(
     if epochs < 1:
         raise UsageError(f"Training for {epochs} epochs was asked for.", "Give at least 1.")
     training = _Training(model, data, recipe, seed=seed, device=device, checkpoint=checkpoint, on_epoch=on_epoch)
-    with _device_errors(), torch.random.fork_rng(_cuda_devices(device)):
+    with device_errors(device, "training"), torch.random.fork_rng(_cuda_devices(device)):
         training.run(epochs, should_stop or _never)
     curve = tuple(training.curve)
     return TrainingResult(
@@ -262,21 +262,3 @@ def _interrupts_kept() -> Iterator[None]:
         torch.backends.cudnn.benchmark = benchmark
         if handler is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)
-
-
-@contextlib.contextmanager
-def _device_errors() -> Iterator[None]:
-    """Tells what a candidate did wrong (too large) from what the device did (failed)."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        kind = failure_kind(error)
-        summary = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if kind == "out_of_memory":
-            raise CandidateError("out_of_memory", f"Memory ran out during training: {summary}") from None
-        if kind == "device":
-            raise EnvironmentFailure(
-                f"The GPU failed during training: {summary}",
-                "Look at it with nvidia-smi, then run the same command again; it continues where it stopped.",
-            ) from error
-        raise

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from osanas.errors import CandidateError, EnvironmentFailure
+from osanas.errors import CandidateError
 from osanas.machine.clock import Clock, SystemClock
 from osanas.measure.latency import measure_latency, stop_reason, time_workload
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.runtimes import Runner, captured
-from osanas.measure.workload import Block, CpuWorkload, CudaWorkload, Workload, device_errors, open_workload
+from osanas.measure.workload import Block, CpuWorkload, CudaWorkload, Workload, open_workload
 from tests.measure.simulation import SimulatedClock
 
 CPU = torch.device("cpu")
@@ -264,28 +264,6 @@ def test_images_that_do_not_fit_the_network_are_its_failure(capfd: pytest.Captur
         measure_latency(model, (3, 8, 8), CPU, SEARCH)
     assert failure.value.kind == "forward"
     assert capfd.readouterr().err == ""
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), "out_of_memory"),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "out_of_memory"),
-        (MemoryError(), "out_of_memory"),
-        (RuntimeError("CUDA error: an illegal memory access was encountered\nmore"), "device"),
-        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "device"),
-        (RuntimeError("something of ours"), "other"),
-    ],
-)
-def test_the_devices_failures_are_told_from_the_networks(error: Exception, kind: str) -> None:
-    expected = {"out_of_memory": CandidateError, "device": EnvironmentFailure, "other": RuntimeError}[kind]
-    with pytest.raises(expected) as failure, device_errors(torch.device("cuda", 0)):
-        raise error
-    if isinstance(failure.value, CandidateError):
-        assert failure.value.kind == "out_of_memory"
-    if isinstance(failure.value, EnvironmentFailure):
-        assert "\n" not in failure.value.problem
-        assert "nvidia-smi" in failure.value.fix
 
 
 class FakeCuda:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from osanas.errors import CandidateError, MissingExtraError, UsageError
-from osanas.machine.failures import failure_kind, reason
 from osanas.measure.deploy import deployed
 from osanas.measure.protocol import MeasurementProtocol, Precision, Runtime
 from osanas.measure.runtimes import building, check_runtime, describe_runtime, prepared, resolve_runtime
@@ -183,16 +182,6 @@ def test_a_broken_capture_is_the_networks_failure() -> None:
 
     with pytest.raises(CandidateError, match=r"cudagraph cannot run the network: CUDA error: .* capturing\.$"):
         building("cudagraph", fail)
-    assert failure_kind(RuntimeError("CUDA error: operation not permitted when stream is capturing")) is None
-    assert failure_kind(RuntimeError("CUDA out of memory while capturing")) == "out_of_memory"
-
-
-def test_a_reason_is_one_plain_line_from_the_root() -> None:
-    outer = RuntimeError("outer")
-    outer.__cause__ = ValueError("\x1b[96mroot\x1b[0m cause.\nmore")
-    assert reason(outer) == "root cause"
-    assert reason(RuntimeError("backend='inductor' raised:\nCppCompileError: exit 1")) == "CppCompileError: exit 1"
-    assert reason(KeyError()) == "KeyError"
 
 
 def test_auto_on_a_cpu_is_eager_and_names_resolve_to_themselves() -> None:

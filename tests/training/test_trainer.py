@@ -285,7 +285,7 @@ def test_out_of_memory_is_the_candidates(error: Exception) -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             raise error
 
-    with pytest.raises(CandidateError, match="Memory ran out during training") as caught:
+    with pytest.raises(CandidateError, match="Memory ran out on cpu during training: ") as caught:
         run(1, model=Large())
     assert caught.value.kind == "out_of_memory"
 
@@ -297,7 +297,7 @@ def test_a_lost_device_is_not_the_candidates() -> None:
 
     with pytest.raises(EnvironmentFailure) as caught:
         run(1, model=Lost())
-    assert caught.value.problem == "The GPU failed during training: CUDA error: device-side assert triggered"
+    assert caught.value.problem == "The device cpu failed during training: CUDA error: device-side assert triggered."
     assert "run the same command again" in caught.value.fix
 
 
