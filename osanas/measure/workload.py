@@ -1,6 +1,6 @@
 """A network made ready to run over and over: what latency and energy are measured on.
 
-With ``captured`` in ``runtimes.py``, the only place that synchronises a GPU or times it.
+With ``captured`` in ``runners.py``, the only place that synchronises a GPU or times it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from osanas.machine.conditions import settings
 from osanas.machine.failures import device_errors
 from osanas.measure.deploy import DTYPES, deployed
 from osanas.measure.protocol import MeasurementProtocol
-from osanas.measure.runtimes import Runner, building, captured, check_runtime, prepared
+from osanas.measure.runners import Runner, building, captured, prepared
+from osanas.measure.runtimes import check_runtime
 
 resource: ModuleType | None
 try:

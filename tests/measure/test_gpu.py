@@ -14,7 +14,8 @@ from osanas.measure.deploy import DTYPES, deployed
 from osanas.measure.latency import Latency, measure_latency
 from osanas.measure.measurement import peak_memory_bytes
 from osanas.measure.protocol import MeasurementProtocol, Precision, Runtime
-from osanas.measure.runtimes import captured, check_runtime, prepared, resolve_runtime
+from osanas.measure.runners import captured, prepared
+from osanas.measure.runtimes import check_runtime, resolve_runtime
 from osanas.measure.workload import CudaWorkload, open_workload
 
 pytestmark = [

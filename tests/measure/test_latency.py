@@ -19,7 +19,7 @@ from osanas.errors import CandidateError
 from osanas.machine.clock import Clock, SystemClock
 from osanas.measure.latency import measure_latency, stop_reason, time_workload
 from osanas.measure.protocol import MeasurementProtocol
-from osanas.measure.runtimes import Runner, captured
+from osanas.measure.runners import Runner, captured
 from osanas.measure.workload import Block, CpuWorkload, CudaWorkload, Workload, open_workload
 from tests.measure.simulation import SimulatedClock
 
