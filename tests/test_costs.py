@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from itertools import product
+from typing import get_args
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from osanas.costs import Costs, LayerCost, count_costs, memory_access_bound
 from osanas.errors import UsageError
+from osanas.genotype.architecture import Attention, Conv
 from osanas.models.build import build
 from osanas.models.zoo import build_peer
 from tests.models.architectures import tiny
@@ -47,6 +52,34 @@ def test_peers(name: str) -> None:
     assert (costs.parameters, round(costs.multiply_adds / 1e6), round(costs.memory_access_elements / 1e5)) == PEERS[
         name
     ]
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    **{
+        f"{conv}, {attention}": partial(build, tiny(conv=conv, attention=attention, identity=True), num_classes=7)
+        for conv, attention in product(get_args(Conv), get_args(Attention))
+    },
+    **{name: partial(build_peer, name) for name in ("mobilenet_v2", "shufflenet_v2_x1_0", "resnet50", "alexnet")},
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_layer_has_half_the_flops_that_torch_counts(name: str) -> None:
+    with torch.device("meta"):
+        model, images = NETWORKS[name]().eval(), torch.empty(1, 3, 64, 64)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(images)
+    counts = counter.get_flop_counts()
+    layers = {
+        path: sum(counts[f"{type(model).__name__}.{path}"].values())
+        for path, module in model.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    }
+
+    costs = count_costs(model, (3, 64, 64))
+
+    assert {layer.name: 2 * layer.multiply_adds for layer in costs.layers} == layers
+    assert len(costs.layers) == len(layers)
 
 
 class TestBound:
