@@ -18,7 +18,9 @@ class ProcessIdentity:
     """A process, told apart from a later one with the same number.
 
     Attributes:
+        host: Its machine's name.
         boot_id: ``<boot>:<namespace of process numbers>``; containers may share host name and boot, but not numbers.
+        pid: Its number.
         process_started: When it started, in seconds since the boot: unlike a time of day it never shifts with the
             clock.
     """

@@ -55,10 +55,12 @@ class Latency:
             (interquartile range above 10 or 25 % of the median), ``warmup_unstable``, ``contended`` (other work or the
             hypervisor kept the processors busy), ``launch_bound`` (the GPU waits for launches: the figure ranks kernels
             and Python, not arithmetic).
+        notes: What a reader of the figures should know.
         conditions: What the machine is set to and did meanwhile, as JSON.
         gpu_time_ms: Median of the blocks that a GPU timed itself, launches back to back; None on a CPU.
-        gpu_time_interval_ms: Its 95 % confidence interval.
-        percentiles_ms: Of single iterations in the blocks that count; each where there are enough of them.
+        gpu_time_interval_ms: Its 95 % confidence interval; None on a CPU.
+        percentiles_ms: ``p90``, ``p95``, ``p99`` of single iterations in the blocks that count, each where there are
+            enough of them.
         runtime_details: What the runtime tells of itself.
     """
 

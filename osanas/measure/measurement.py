@@ -35,20 +35,24 @@ class Measurement:
         latency_interval_ms: 95 % confidence interval of the median.
         blocks_ms: Milliseconds per iteration of the blocks that count, in order.
         disturbed_blocks_ms: Those of the blocks during which the processor was taken away.
+        iterations: Iterations of the blocks that count.
+        stopped_by: ``interval``, ``plateau`` or ``cap``: what ended the latency blocks.
         energy_mj: Gross millijoules per image; None if there is no reading (``notes`` say why).
         energy_source: ``nvml``, ``rapl`` or ``estimated``; None without a reading.
+        energy_method: How the source got it, such as ``counter`` or ``analytic``; None without a reading.
         power_w: Mean power under the load, gross.
         idle_power_w: Power without load.
+        converged: Whether latency and energy are as certain as the protocol asks.
         energy_net_mj: Gross energy less idle power times time, per image.
         exclusive: Whether the metered device was ours alone meanwhile: ``yes``, ``no`` or ``unknown``.
         gpu_time_ms: The GPU's own time for a batch, between events around launches back to back; None on a CPU.
-        gpu_time_interval_ms: Its 95 % confidence interval.
+        gpu_time_interval_ms: Its 95 % confidence interval; None on a CPU.
         energy_iteration_ms: Milliseconds per iteration within the windows that energy was counted in, so that time and
             energy of one stretch of work stand together; None where energy is not measured.
         percentiles_ms: ``p90``, ``p95``, ``p99`` of single inferences, each only where enough of them were timed.
         runtime_details: What the runtime tells of itself, such as the seconds it took to compile.
-        converged: Whether latency and energy are as certain as the protocol asks.
-        stopped_by: ``interval``, ``plateau`` or ``cap``: what ended the latency blocks.
+        flags: Those of ``Latency``, of the meter's reading, and of other work on the device.
+        notes: What a reader of the figures should know, such as why there is no energy.
         conditions: What the machine is set to and did meanwhile.
         energy_windows: Every window of the meter, void ones too.
         energy_details: What else describes the energy (coefficients of an estimate, board, update period).

@@ -58,16 +58,14 @@ class Block:
 
 
 class Workload(ABC):
-    """Runs a network on one fixed input batch.
-
-    Attributes:
-        details: What the runtime tells of itself.
-        settings: Of the machine, as ``osanas.machine.conditions`` reads them.
-    """
+    """Runs a network on one fixed input batch."""
 
     notes: tuple[str, ...] = ()
+    """What a reader of its figures should know."""
     details: Mapping[str, Any] = MappingProxyType({})
+    """What the runtime tells of itself."""
     settings: Mapping[str, Any] = MappingProxyType({})
+    """Of the machine, as ``osanas.machine.conditions`` reads them."""
 
     @abstractmethod
     def run(self, iterations: int) -> None:

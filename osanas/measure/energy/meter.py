@@ -37,8 +37,11 @@ class EnergyWindow:
     """One reading of a meter over a stretch of work without gaps.
 
     Attributes:
+        joules: What the device drew, gross.
+        seconds: How long it was.
         iterations: Iterations finished within it.
         voided_by: Why it does not count, such as ``throttled``; None if it does.
+        flags: ``power_capped`` where the board's power limit held its clocks down.
         power_joules: The same energy by another sensor, integrated from power readings; None where there is none.
     """
 
@@ -71,12 +74,18 @@ class EnergyReading:
     """Energy of one iteration, gross: what the device drew, its idle power included.
 
     Attributes:
+        source: The kind of meter.
+        method: See ``EnergyMeter.method``.
         joules_per_iteration: None if there is no reading; ``notes`` then say why.
         power_w: Mean power under this load.
         idle_power_w: Power without load; None where it was not measured.
         net_joules_per_iteration: Gross energy less idle power times time; None where idle power was not measured.
         exclusive: Whether the metered device was ours alone.
+        windows: All of them, void ones too; none from an estimate.
         converged: Whether the windows agree as well as the protocol asks.
+        flags: Those of the windows, ``energy_unstable`` (void windows had to be taken too) and
+            ``energy_not_converged``.
+        notes: What a reader of the figures should know.
         details: What else describes the reading, as JSON (coefficients, update period, scope).
     """
 
