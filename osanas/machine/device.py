@@ -56,23 +56,11 @@ class DeviceIdentity:
 
         A GPU is one board, whatever host it is in; a CPU is told from another of its model by the host's name.
         """
-        names: tuple[str, ...]
         if self.kind == "cuda":
-            names = (
-                "kind",
-                "name",
-                "uuid",
-                "cpu_model",
-                "threads",
-                "omp_wait_policy",
-                "torch",
-                "cuda",
-                "cudnn",
-                "driver",
-            )
+            names = "kind name uuid cpu_model threads omp_wait_policy torch cuda cudnn driver"
         else:
-            names = ("kind", "name", "host", "cpu_capability", "threads", "omp_wait_policy", "torch")
-        return {name: getattr(self, name) for name in names}
+            names = "kind name host cpu_capability threads omp_wait_policy torch"
+        return {name: getattr(self, name) for name in names.split()}
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain values."""

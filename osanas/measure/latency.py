@@ -9,10 +9,9 @@ from statistics import median
 from typing import Any, Literal
 
 import torch
-from torch import nn
 
 from osanas.errors import CandidateError
-from osanas.machine.clock import Clock, SystemClock, now_s
+from osanas.machine.clock import Clock, now_s
 from osanas.machine.conditions import MachineWatch, contention_flags
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.statistics import (
@@ -22,7 +21,7 @@ from osanas.measure.statistics import (
     percentiles,
     relative_half_width,
 )
-from osanas.measure.workload import Block, Workload, open_workload
+from osanas.measure.workload import Block, Workload
 
 StoppedBy = Literal["interval", "plateau", "cap"]
 
@@ -80,34 +79,14 @@ class Latency:
     runtime_details: dict[str, Any]
 
 
-def measure_latency(
-    model: nn.Module,
-    input_shape: tuple[int, int, int],
-    device: torch.device,
-    protocol: MeasurementProtocol,
-    *,
-    clock: Clock | None = None,
-) -> Latency:
-    """Latency of a network in its deployed form and runtime, by the host's clock; on a GPU its own time beside it.
+def time_workload(workload: Workload, protocol: MeasurementProtocol, *, clock: Clock) -> Latency:
+    """Latency by the host's clock, a GPU's own time beside it: warms up, takes blocks until ``stop_reason`` says so.
 
     Args:
-        model: Any network; it stays as it is.
-        input_shape: Channels, height, width.
-        device: From ``resolve_device``.
-        protocol: Batch size, precision, runtime, blocks and when to stop.
-        clock: None is the host's.
-
-    Raises:
-        CandidateError: The network does not run or does not fit.
-        EnvironmentFailure: The device failed.
-        UsageError: The device cannot do what the protocol asks.
+        workload: From ``open_workload``.
+        protocol: How to warm up, how long a block is, and when to stop.
+        clock: The host's.
     """
-    with open_workload(model, input_shape, device, protocol) as workload:
-        return time_workload(workload, protocol, clock=SystemClock() if clock is None else clock)
-
-
-def time_workload(workload: Workload, protocol: MeasurementProtocol, *, clock: Clock) -> Latency:
-    """Warms up and takes blocks until ``stop_reason`` says so."""
     iteration_ms, is_stable = _warm_up(workload, protocol, clock)
     watch = MachineWatch(clock)
     taken = _take(workload, protocol, clock, iteration_ms)

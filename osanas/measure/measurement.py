@@ -153,13 +153,10 @@ def measure(
 def _combined(
     latency: Latency, energy: EnergyReading | Unavailable | None, batch_size: int, disturbances: tuple[str, ...]
 ) -> Measurement:
-    reading = energy if isinstance(energy, EnergyReading) else None
-    joules = None if reading is None else reading.joules_per_iteration
-    net_joules = None if reading is None else reading.net_joules_per_iteration
-    counted = [] if reading is None else [window for window in reading.windows if window.voided_by is None]
-    notes = reading.notes if reading is not None else ()
-    if isinstance(energy, Unavailable):
-        notes = (energy.reason,)
+    reading = energy if isinstance(energy, EnergyReading) else _no_reading(energy)
+    joules, net_joules = reading.joules_per_iteration, reading.net_joules_per_iteration
+    counted = [window for window in reading.windows if window.voided_by is None]
+    counted_iterations = sum(window.iterations for window in counted)
     return Measurement(
         latency_ms=latency.median_ms,
         latency_interval_ms=latency.interval_ms,
@@ -168,26 +165,29 @@ def _combined(
         iterations=latency.iterations,
         stopped_by=latency.stopped_by,
         energy_mj=None if joules is None else joules * 1e3 / batch_size,
-        energy_source=None if reading is None or joules is None else reading.source,
-        energy_method=None if reading is None or joules is None else reading.method,
-        power_w=None if reading is None else reading.power_w,
-        idle_power_w=None if reading is None else reading.idle_power_w,
+        energy_source=None if joules is None else reading.source,
+        energy_method=None if joules is None else reading.method,
+        power_w=reading.power_w,
+        idle_power_w=reading.idle_power_w,
         energy_net_mj=None if net_joules is None else net_joules * 1e3 / batch_size,
-        exclusive="unknown" if reading is None else reading.exclusive,
+        exclusive=reading.exclusive,
         gpu_time_ms=latency.gpu_time_ms,
         gpu_time_interval_ms=latency.gpu_time_interval_ms,
-        energy_iteration_ms=sum(w.seconds for w in counted) * 1e3 / sum(w.iterations for w in counted)
-        if counted
-        else None,
+        energy_iteration_ms=sum(window.seconds for window in counted) * 1e3 / counted_iterations if counted else None,
         percentiles_ms=latency.percentiles_ms,
         runtime_details=latency.runtime_details,
-        converged=latency.converged and (reading is None or reading.converged),
-        flags=tuple(dict.fromkeys((*disturbances, *latency.flags, *(() if reading is None else reading.flags)))),
-        notes=tuple(dict.fromkeys((*latency.notes, *notes))),
+        converged=latency.converged and reading.converged,
+        flags=tuple(dict.fromkeys((*disturbances, *latency.flags, *reading.flags))),
+        notes=tuple(dict.fromkeys((*latency.notes, *reading.notes))),
         conditions=latency.conditions,
-        energy_windows=() if reading is None else tuple(window.to_dict() for window in reading.windows),
-        energy_details={} if reading is None else dict(reading.details),
+        energy_windows=tuple(window.to_dict() for window in reading.windows),
+        energy_details=dict(reading.details),
     )
+
+
+def _no_reading(meter: Unavailable | None) -> EnergyReading:
+    """Without joules, whose source is not told, and with the reason as its note."""
+    return EnergyReading("estimated", "none", None, None, None, notes=() if meter is None else (meter.reason,))
 
 
 def peak_memory_bytes(

@@ -131,10 +131,10 @@ class CudaWorkload(Workload):
 
     Args:
         runner: The network in its runtime.
-        capture: Makes a CUDA graph of the same network; None where the runtime is not eager.
+        capture: ``captured`` for the same network; None where the runtime is not eager.
     """
 
-    def __init__(self, runner: Runner, capture: Callable[[], Runner] | None = None) -> None:
+    def __init__(self, runner: Runner, capture: Callable[[], tuple[Runner, object]] | None = None) -> None:
         self._runner = runner
         self._capture = capture
 
@@ -170,7 +170,7 @@ class CudaWorkload(Workload):
         """Median of few blocks of a captured graph's replays."""
         if self._capture is None:
             return None
-        graph = building("cudagraph", self._capture)
+        graph, _ = building("cudagraph", self._capture)
         return median(_gpu_block(graph, iterations).iteration_ms for _ in range(_GRAPH_BLOCKS))
 
 
@@ -190,15 +190,12 @@ def _gpu_block(runner: Runner, iterations: int) -> Block:
 
 def _timed(step: Callable[[], object], iterations: int, clock: Clock, *, singly: bool) -> list[int]:
     """The clock before, after every iteration if ``singly``, and at the end."""
+    rounds, per_round = (iterations, 1) if singly else (1, iterations)
     stamps_ns = [clock.now_ns()]
-    if singly:
-        for _ in range(iterations):
+    for _ in range(rounds):
+        for _ in range(per_round):
             step()
-            stamps_ns.append(clock.now_ns())
-        return stamps_ns
-    for _ in range(iterations):
-        step()
-    stamps_ns.append(clock.now_ns())
+        stamps_ns.append(clock.now_ns())
     return stamps_ns
 
 
@@ -245,7 +242,7 @@ def open_workload(
                     workload = CpuWorkload(runner)
                 else:
                     is_eager = protocol.runtime == "eager"
-                    workload = CudaWorkload(runner, partial(_graph, form.module, batch) if is_eager else None)
+                    workload = CudaWorkload(runner, partial(captured, form.module, batch) if is_eager else None)
                 workload.notes = (*form.notes, *runner.notes)
                 workload.details = runner.details
                 workload.settings = settings(device)
@@ -258,10 +255,6 @@ def open_workload(
             # A traced network is a cycle: left to the collector, it would hold its memory into the next measurement.
             del form, batch
             gc.collect()
-
-
-def _graph(module: nn.Module, batch: torch.Tensor) -> Runner:
-    return captured(module, batch)[0]
 
 
 @contextmanager

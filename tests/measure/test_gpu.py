@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from osanas.errors import CandidateError, UsageError
 from osanas.machine.clock import SystemClock
 from osanas.measure.deploy import DTYPES, deployed
-from osanas.measure.latency import Latency, measure_latency
+from osanas.measure.latency import Latency, time_workload
 from osanas.measure.measurement import peak_memory_bytes
 from osanas.measure.protocol import MeasurementProtocol, Precision, Runtime
 from osanas.measure.runners import captured, prepared
@@ -34,8 +34,12 @@ def _stack(depth: int, channels: int = 64) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _latency(model: nn.Module, runtime: Runtime, shape: tuple[int, int, int] = SHAPE) -> Latency:
-    return measure_latency(model, shape, DEVICE, MeasurementProtocol.for_search(runtime=runtime))
+def _latency(
+    model: nn.Module, runtime: Runtime, shape: tuple[int, int, int] = SHAPE, precision: Precision = "fp32"
+) -> Latency:
+    protocol = MeasurementProtocol.for_search(runtime=runtime, precision=precision)
+    with open_workload(model, shape, DEVICE, protocol) as workload:
+        return time_workload(workload, protocol, clock=SystemClock())
 
 
 def _deployed(model: nn.Module, precision: Precision) -> tuple[nn.Module, Tensor]:
@@ -118,8 +122,7 @@ def test_auto_is_a_graph() -> None:
 def test_a_compiled_network_gives_what_eager_mode_gives(precision: Precision, monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves that Inductor compiles the folded network on this GPU in one graph, and that its time is kept apart."""
     monkeypatch.setenv("_TORCHINDUCTOR_PYOBJECT_TENSOR_DATA_PTR", "")  # the compiler sets it
-    protocol = MeasurementProtocol.for_search(runtime="compile", precision=precision)
-    latency = measure_latency(_stack(3), SHAPE, DEVICE, protocol)
+    latency = _latency(_stack(3), "compile", precision=precision)
     assert latency.runtime_details["graphs"] == 1
     assert latency.runtime_details["output_difference"] < 1e-2
     assert latency.runtime_details["compile_seconds"] > latency.median_ms / 1e3
@@ -161,8 +164,9 @@ def test_a_measured_network_gives_its_memory_back() -> None:
 
 def test_a_gpu_that_is_too_small_is_the_candidates_failure() -> None:
     """Proves that CUDA's out-of-memory error becomes the candidate's reason and the device stays usable."""
-    with pytest.raises(CandidateError) as failure:
-        measure_latency(nn.Conv2d(3, 4096, 3), (3, 16384, 16384), DEVICE, MeasurementProtocol(batch_size=64))
+    model, protocol = nn.Conv2d(3, 4096, 3), MeasurementProtocol(batch_size=64)
+    with pytest.raises(CandidateError) as failure, open_workload(model, (3, 16384, 16384), DEVICE, protocol):
+        pytest.fail("it fitted")
     assert failure.value.kind == "out_of_memory"
     assert torch.ones(1, device=DEVICE).item() == 1.0
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from osanas.errors import CandidateError
 from osanas.machine.clock import Clock, SystemClock
-from osanas.measure.latency import measure_latency, stop_reason, time_workload
+from osanas.measure.latency import stop_reason, time_workload
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.runners import Runner, captured
 from osanas.measure.workload import Block, CpuWorkload, CudaWorkload, Workload, open_workload
@@ -212,7 +212,8 @@ def test_a_capture_that_fails_is_a_note_and_no_error(error: Exception) -> None:
 def test_a_real_network_on_the_cpu() -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     model.train()
-    latency = measure_latency(model, (3, 16, 16), CPU, SEARCH)
+    with open_workload(model, (3, 16, 16), CPU, SEARCH) as workload:
+        latency = time_workload(workload, SEARCH, clock=SystemClock())
     assert model.training
     assert 0 < latency.interval_ms[0] <= latency.median_ms <= latency.interval_ms[1] < 1e3
     assert latency.conditions["processors"] >= 1
@@ -260,8 +261,11 @@ def test_a_measured_network_is_freed_at_once() -> None:
 
 def test_images_that_do_not_fit_the_network_are_its_failure(capfd: pytest.CaptureFixture[str]) -> None:
     model = nn.Sequential(nn.Conv2d(4, 8, 3), nn.BatchNorm2d(8))
-    with pytest.raises(CandidateError, match="does not run on images of 3x8x8") as failure:
-        measure_latency(model, (3, 8, 8), CPU, SEARCH)
+    with (
+        pytest.raises(CandidateError, match="does not run on images of 3x8x8") as failure,
+        open_workload(model, (3, 8, 8), CPU, SEARCH),
+    ):
+        pytest.fail("it ran")
     assert failure.value.kind == "forward"
     assert capfd.readouterr().err == ""
 
@@ -332,7 +336,7 @@ def test_a_graph_is_warmed_up_on_a_side_stream_and_then_captured(monkeypatch: py
     assert cuda.calls == ["+main", *warm_up, "capture", "pass", "replay", "synchronize", "-main"]
     assert output in runner.keeps
     cuda.calls.clear()
-    eager = CudaWorkload(Runner(cuda.run), lambda: runner)
+    eager = CudaWorkload(Runner(cuda.run), lambda: (runner, output))
     assert eager.graph_time_ms(3) == 2.0
     assert cuda.calls.count("replay") == 15
     assert "run" not in cuda.calls

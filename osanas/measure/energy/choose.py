@@ -12,21 +12,12 @@ from osanas.errors import Unavailable, UsageError
 from osanas.machine.clock import Clock, SystemClock
 from osanas.machine.device import device_uuid
 from osanas.measure.energy.estimate import EstimateMeter
-from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, EnergyWindow, Load
+from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.energy.nvml_meter import open_nvml
 from osanas.measure.energy.rapl import POWERCAP_ROOT, open_rapl
 from osanas.validation import did_you_mean
 
-__all__ = [
-    "EnergyMeter",
-    "EnergyReading",
-    "EnergySource",
-    "EnergyWindow",
-    "Load",
-    "MeterSources",
-    "Unavailable",
-    "open_meter",
-]
+__all__ = ["MeterSources", "Unavailable", "open_meter"]
 
 _CHOICES = ("auto", "measured", "nvml", "rapl", "estimated", "none")
 
