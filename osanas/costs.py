@@ -168,7 +168,8 @@ def _run_in_place(model: nn.Module, input_shape: tuple[int, int, int]) -> _Trace
         shape = "x".join(map(str, input_shape))
         reason = str(error).strip().partition("\n")[0]
         raise UsageError(
-            f"The network cannot take an input of {shape}: {reason}", "Give the channels and the resolution it expects."
+            f"The network cannot take an input of {shape}: {reason.rstrip('. ')}.",
+            "Give the channels and the resolution it expects.",
         ) from error
     return trace
 

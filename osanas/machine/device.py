@@ -93,9 +93,10 @@ def resolve_device(name: str) -> torch.device:
     index = int(found[1] or 0)
     count = torch.cuda.device_count()
     if index >= count:
+        seen, names = ("1 GPU", "cuda:0") if count == 1 else (f"{count} GPUs", f"cuda:0 to cuda:{count - 1}")
         raise UsageError(
-            f"The device '{name}' does not exist: this process sees {count} GPU{'s' if count > 1 else ''}.",
-            f"Use a number from 0 to {count - 1}; CUDA_VISIBLE_DEVICES decides which GPUs are seen.",
+            f"The device '{name}' does not exist: this process sees {seen}.",
+            f"Use {names}; CUDA_VISIBLE_DEVICES decides which GPUs are seen.",
         )
     error = _allocation_error(index)
     if error is not None:

@@ -131,7 +131,7 @@ class NvmlLibrary:
 def lost(what: str) -> EnvironmentFailure:
     """The failure to raise when a board that could be read no longer can."""
     return EnvironmentFailure(
-        f"NVML could be read before and cannot be any more: {what}.",
+        f"NVML can no longer be read: {what}.",
         "Check the board with nvidia-smi and run the same command again to resume.",
     )
 

@@ -61,7 +61,9 @@ def deployed(model: nn.Module, device: torch.device, protocol: MeasurementProtoc
     unfolded = _remaining(folded)
     notes: tuple[str, ...] = ()
     if unfolded:
-        why = f"its forward pass cannot be traced ({reason})" if reason else "they do not follow a convolution alone"
+        why = "folding needs a convolution or linear layer right before that feeds nothing else"
+        if reason:
+            why = f"the network's forward pass cannot be traced ({reason})"
         notes = (f"{unfolded} batch norm{'s are' if unfolded > 1 else ' is'} not folded: {why}",)
     placed = folded.to(device=device, dtype=DTYPES[protocol.precision]).to(memory_format=torch.channels_last)
     return Deployed(placed, merged, unfolded, notes)

@@ -164,7 +164,7 @@ def _graph_time(workload: Workload, per_block: int) -> tuple[float | None, tuple
     try:
         return workload.graph_time_ms(per_block), ()
     except (CandidateError, torch.OutOfMemoryError):
-        return None, ("whether it is launch bound is not known: it cannot be captured as a CUDA graph",)
+        return None, ("it cannot be captured as a CUDA graph, so it is not known whether it is launch bound",)
 
 
 def stop_reason(blocks_ms: Sequence[float], elapsed_s: float, protocol: MeasurementProtocol) -> StoppedBy | None:

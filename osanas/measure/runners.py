@@ -275,5 +275,5 @@ def no_onnx_provider(provider: str) -> UsageError:
     """The error to raise where a provider is missing or does not start."""
     return UsageError(
         f"ONNX Runtime does not offer the {provider} here.",
-        "Install onnxruntime-gpu in the place of onnxruntime, for torch's CUDA and cuDNN, or use another --runtime.",
+        "Replace onnxruntime by onnxruntime-gpu, built for torch's CUDA and cuDNN, or use another --runtime.",
     )

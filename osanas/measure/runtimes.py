@@ -61,7 +61,7 @@ def _check_compiler(device: torch.device) -> None:
     if device.type == "cuda":
         if find_spec("triton") is None:
             raise UsageError(
-                "torch.compile needs Triton on a GPU, which is not installed.",
+                "torch.compile on a GPU needs Triton, which is not installed.",
                 "Install the package 'triton', or use --runtime cudagraph or eager.",
             )
         return
@@ -69,7 +69,7 @@ def _check_compiler(device: torch.device) -> None:
         _cpp_compiler()
     except RuntimeError as error:
         raise UsageError(
-            f"torch.compile needs a C++ compiler on a CPU: {reason(error)}.",
+            f"torch.compile on a CPU needs a C++ compiler: {reason(error)}.",
             "Install g++ or clang++ (CXX names another one), or use --runtime eager.",
         ) from None
 
@@ -79,7 +79,7 @@ def _check_onnx(precision: Precision, device: torch.device) -> None:
         if find_spec(package) is None:
             raise MissingExtraError(package, "onnx", "The runtime onnxruntime")
     if device.type == "cpu" and precision == "bf16":
-        raise UsageError("ONNX Runtime does not convolve in bf16 on a CPU.", "Use --precision fp32.")
+        raise UsageError("ONNX Runtime has no bf16 convolutions on a CPU.", "Use --precision fp32.")
     import onnxruntime
 
     if onnx_provider(device) not in onnxruntime.get_available_providers():

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -22,17 +21,19 @@ with exclusive(["cpu"], folder=Path(sys.argv[1])):
 """
 
 
-def test_another_process_waits_and_then_gives_up(tmp_path: Path) -> None:
+def _holder(folder: Path) -> subprocess.Popen[str]:
+    """A process that measures until it is killed."""
     process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(HOLDER), str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", HOLDER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    assert process.stdin is not None
     assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_another_process_waits_and_then_gives_up(tmp_path: Path) -> None:
+    process = _holder(tmp_path)
     try:
-        assert process.stdout.readline() == "held\n"
         with (
             pytest.raises(EnvironmentFailure, match="Another osanas process has been measuring on cpu") as failure,
             exclusive(["cpu"], timeout_s=0.2, folder=tmp_path),
@@ -183,14 +184,7 @@ def test_a_killed_training_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_killed_measurement_pauses_nobody(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(HOLDER), str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
+    process = _holder(tmp_path)
     process.kill()
     process.communicate()
     assert (tmp_path / "cpu.measuring").exists()  # what it left behind

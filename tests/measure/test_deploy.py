@@ -129,7 +129,7 @@ def test_what_cannot_be_traced_is_folded_in_parts_and_noted() -> None:
     form = deployed(model, CPU, PROTOCOL)
     assert (form.folded, form.unfolded) == (1, 1)
     (note,) = form.notes
-    assert note.startswith("1 batch norm is not folded: its forward pass cannot be traced")
+    assert note.startswith("1 batch norm is not folded: the network's forward pass cannot be traced")
     assert _same(model, form.module, (1, 8, 9, 9))
 
 
@@ -137,7 +137,9 @@ def test_a_norm_before_its_convolution_stays_and_is_noted() -> None:
     model = _trained(nn.Sequential(nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3)))
     form = deployed(model, CPU, PROTOCOL)
     assert (form.folded, form.unfolded) == (0, 1)
-    assert form.notes == ("1 batch norm is not folded: they do not follow a convolution alone",)
+    assert form.notes == (
+        "1 batch norm is not folded: folding needs a convolution or linear layer right before that feeds nothing else",
+    )
     assert _same(model, form.module, (1, 8, 9, 9))
 
 

@@ -205,7 +205,7 @@ def test_a_capture_that_fails_is_a_note_and_no_error(error: Exception) -> None:
     clock = SimulatedClock()
     latency = time_workload(SimulatedGpuWorkload(clock, 1.2, 1.0, error), SEARCH, clock=clock)
     assert "launch_bound" not in latency.flags
-    assert latency.notes == ("whether it is launch bound is not known: it cannot be captured as a CUDA graph",)
+    assert latency.notes == ("it cannot be captured as a CUDA graph, so it is not known whether it is launch bound",)
     assert latency.median_ms == pytest.approx(1.2)
 
 

@@ -43,7 +43,7 @@ def test_a_missing_package_names_the_extra(package: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("precision", "message"), [("bf16", "does not convolve in bf16 on a CPU"), ("fp16", "Half precision")]
+    ("precision", "message"), [("bf16", "has no bf16 convolutions on a CPU"), ("fp16", "Half precision")]
 )
 def test_onnx_runtime_on_a_cpu_computes_in_fp32(precision: Precision, message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -64,7 +64,9 @@ def test_compiling_needs_a_compiler() -> None:
 
     with (
         config.patch({"cpp.cxx": (None, "no-such-compiler")}),
-        pytest.raises(UsageError, match=r"needs a C\+\+ compiler on a CPU: No working C\+\+ compiler") as failure,
+        pytest.raises(
+            UsageError, match=r"torch.compile on a CPU needs a C\+\+ compiler: No working C\+\+ compiler"
+        ) as failure,
     ):
         resolve_runtime("compile", CPU)
     assert "Install g++" in failure.value.fix
@@ -72,7 +74,7 @@ def test_compiling_needs_a_compiler() -> None:
 
 def test_compiling_for_a_gpu_needs_triton(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "triton", None)
-    with pytest.raises(UsageError, match="needs Triton"):
+    with pytest.raises(UsageError, match="on a GPU needs Triton"):
         check_runtime("compile", "fp32", CUDA)
 
 

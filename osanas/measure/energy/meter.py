@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from osanas.measure.protocol import MeasurementProtocol
@@ -59,14 +59,7 @@ class EnergyWindow:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""
-        return {
-            "joules": self.joules,
-            "seconds": self.seconds,
-            "iterations": self.iterations,
-            "voided_by": self.voided_by,
-            "flags": list(self.flags),
-            "power_joules": self.power_joules,
-        }
+        return {**asdict(self), "flags": list(self.flags)}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -95,7 +96,7 @@ def find_board(library: NvmlLibrary, selector: str | None) -> Board | Unavailabl
         return Unavailable("no board is named", f"Use --energy nvml:INDEX. {listing}")
     if selector.startswith("MIG-"):
         return Unavailable(
-            "a MIG instance has no power figures of its own", "Name the whole board, or use --energy estimated."
+            "a MIG instance has no power figures of its own", "Switch MIG off, or use --energy estimated."
         )
     if selector.isdecimal():
         chosen = [board for board in found if board.index == int(selector)]
@@ -120,7 +121,7 @@ def probe(library: NvmlLibrary, board: Board, clock: Clock) -> Capability | Unav
     """
     if _is_split(library, board):
         return Unavailable(
-            "the board is split by MIG and only the whole board's power can be read",
+            "the board is split by MIG, and power is only told of whole boards",
             "Switch MIG off, or use --energy estimated.",
         )
     reasons: list[str] = []
@@ -132,15 +133,12 @@ def probe(library: NvmlLibrary, board: Board, clock: Clock) -> Capability | Unav
     if power is not None:
         return Capability(power)
     unique = "; ".join(dict.fromkeys(reasons))
-    return Unavailable(f"{board.name} tells neither energy nor power ({unique})", "Use --energy estimated.")
+    return Unavailable(f"{board.name} gives neither energy nor power ({unique})", "Use --energy estimated.")
 
 
 def _probe_counter(library: NvmlLibrary, board: Board, clock: Clock, reasons: list[str]) -> Sensor | None:
     """The counter, if it advances within two seconds."""
-
-    def read() -> int:
-        return int(library.call("nvmlDeviceGetTotalEnergyConsumption", board.handle))
-
+    read: Callable[[], int] = partial(library.call, "nvmlDeviceGetTotalEnergyConsumption", board.handle)
     try:
         period_s = _update_period(library, read, clock)
     except library.errors as error:
@@ -154,29 +152,22 @@ def _probe_counter(library: NvmlLibrary, board: Board, clock: Clock, reasons: li
 
 def _probe_power(library: NvmlLibrary, board: Board, clock: Clock, reasons: list[str]) -> Sensor | None:
     """The first power reading that works."""
-    candidates = [
-        (method, scope, _field_reader(library, board, field_id, scope))
+    candidates: list[tuple[str, str, Callable[[], int]]] = [
+        (method, name, partial(library.field_mw, board.handle, field_id, scope))
         for method, field_id in (("instant_power", _FIELD_INSTANT_POWER), ("average_power", _FIELD_AVERAGE_POWER))
-        for scope in _SCOPES
+        for scope, name in _SCOPES.items()
     ]
-
-    def usage() -> int:
-        return int(library.call("nvmlDeviceGetPowerUsage", board.handle))
-
     # on Ampere and newer (but GA100) this is an average over a second (NVML reference); taken as one everywhere
-    for method, scope, read in [*candidates, ("average_power", 0, usage)]:
+    candidates.append(("average_power", "gpu", partial(library.call, "nvmlDeviceGetPowerUsage", board.handle)))
+    for method, scope, read in candidates:
         try:
             if library.attempt(read) > 0:
                 period_s = _update_period(library, read, clock) or DEFAULT_POWER_PERIOD_S
-                return Sensor(method, _SCOPES[scope], period_s, read)
+                return Sensor(method, scope, period_s, read)
             reasons.append(f"{method}: reads 0 W")
         except library.errors as error:
             reasons.append(f"{method}: {error}")
     return None
-
-
-def _field_reader(library: NvmlLibrary, board: Board, field_id: int, scope: int) -> Callable[[], int]:
-    return lambda: library.field_mw(board.handle, field_id, scope)
 
 
 def _update_period(library: NvmlLibrary, read: Callable[[], int], clock: Clock) -> float | None:

@@ -32,8 +32,8 @@ _POWER_WINDOW_S = 5.0
 _MAX_MISMATCH = 0.1
 """Relative difference between the counter's energy and integrated power that voids a window."""
 _SEEN_ONLY_BETWEEN = (
-    "power was read only between iterations that take longer than the sensor's update period, so a load that varies "
-    "within an iteration may be misjudged"
+    "power is read only between iterations, and these take longer than the sensor's update period: "
+    "power that varies within an iteration may be missed"
 )
 
 
@@ -70,7 +70,7 @@ class NvmlMeter(EnergyMeter):
         self._random = random.Random(seed)  # noqa: S311
         self._idle: tuple[float | None, int | None] | None = None
         if self._sensor.scope == "module":
-            self.notes = ("the power reading is the whole module's, with its CPU",)
+            self.notes = ("power is read for the whole module, its CPU included",)
 
     @property
     def method(self) -> str:
@@ -97,7 +97,9 @@ class NvmlMeter(EnergyMeter):
         """Idle power, a warm-up under the load, then windows that follow each other under it."""
         self._watch.start()
         idle_power_w = self._idle_power()
-        check = self._usable_check(load)
+        # a sensor that cannot follow the load between its chunks confirms nothing
+        check = self._check if self._check is not None and self._check.follows(load) else None
+        is_followed = self.method == "counter" or self._sensor.follows(load)
         memory_s = max(self._sensor.memory_s, 0.0 if check is None else check.memory_s)
         run_for(load, max(protocol.energy_warmup_seconds, memory_s), self._clock)
         limit_w = power_limit_w(self._library, self._board)
@@ -124,7 +126,7 @@ class NvmlMeter(EnergyMeter):
             method=self.method,
             idle_power_w=idle_power_w,
             exclusive=self._watch.exclusive,
-            notes=(*self.notes, *self._watch.notes, *self._sampling_notes(load)),
+            notes=(*self.notes, *self._watch.notes, *(() if is_followed else (_SEEN_ONLY_BETWEEN,))),
             details={
                 **self.describe(),
                 "update_period_s": self._sensor.update_period_s,
@@ -135,13 +137,6 @@ class NvmlMeter(EnergyMeter):
                 **self._watch.summary(),
             },
         )
-
-    def _usable_check(self, load: Load) -> Sensor | None:
-        """The sensor that can follow the load between its chunks, if there is one."""
-        return self._check if self._check is not None and self._check.follows(load) else None
-
-    def _sampling_notes(self, load: Load) -> tuple[str, ...]:
-        return () if self.method == "counter" or self._sensor.follows(load) else (_SEEN_ONLY_BETWEEN,)
 
     def _counter_window(self, load: Load, protocol: MeasurementProtocol, check: Sensor | None) -> EnergyWindow:
         """From one tick of the counter to another; iterations are those finished in between."""

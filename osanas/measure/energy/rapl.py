@@ -27,7 +27,7 @@ PERMISSION_FIX = (
 )
 
 _MISSING_FIX = (
-    "Virtual machines and containers seldom have RAPL; on real hardware load the kernel module intel_rapl_msr "
+    "Virtual machines and containers seldom have RAPL. On real hardware, load the kernel module intel_rapl_msr "
     "(AMD: Linux 5.8 or newer). Otherwise use --energy estimated."
 )
 
@@ -160,7 +160,7 @@ class RaplMeter(EnergyMeter):
             return [zone.read_uj() for zone in self._zones]
         except (OSError, ValueError) as error:
             raise EnvironmentFailure(
-                f"RAPL could be read before and cannot be any more: {error}.",
+                f"RAPL can no longer be read: {error}.",
                 f"{PERMISSION_FIX} Then run the same command again.",
             ) from None
 
@@ -184,12 +184,12 @@ def open_rapl(clock: Clock, root: Path = POWERCAP_ROOT) -> RaplMeter | Unavailab
         end = now_s(clock) + _ADVANCE_TIMEOUT_S
         while any(zone.read_uj() == value for zone, value in _packages(zones, first)):
             if now_s(clock) >= end:
-                return Unavailable("the RAPL counters are there and do not advance", _MISSING_FIX)
+                return Unavailable("RAPL is there, but its counters do not advance", _MISSING_FIX)
             clock.sleep(0.002)
     except PermissionError as error:
-        return Unavailable(f"RAPL is there and may not be read ({error.filename})", PERMISSION_FIX)
+        return Unavailable(f"RAPL is there, but this user may not read it ({error.filename})", PERMISSION_FIX)
     except (OSError, ValueError) as error:
-        return Unavailable(f"RAPL is there and cannot be read ({error})", _MISSING_FIX)
+        return Unavailable(f"RAPL is there, but cannot be read ({error})", _MISSING_FIX)
     return RaplMeter(zones, clock)
 
 

@@ -222,7 +222,7 @@ def test_a_board_that_tells_nothing_is_unavailable_with_every_reason(
     outcomes: dict[str, Any], name: str, words: tuple[str, ...]
 ) -> None:
     reason = outcomes[name]["unavailable"]
-    assert reason.startswith("Simulated Board tells neither energy nor power")
+    assert reason.startswith("Simulated Board gives neither energy nor power")
     for word in words:
         assert word in reason
 
@@ -244,7 +244,7 @@ def test_a_board_lost_in_the_middle_is_the_environments_failure(
 ) -> None:
     found = outcomes[name]
     assert found["error"] == "EnvironmentFailure"
-    assert found["problem"].startswith("NVML could be read before and cannot be any more")
+    assert found["problem"].startswith("NVML can no longer be read")
     assert words in found["problem"]
     assert "nvidia-smi" in found["fix"]
 

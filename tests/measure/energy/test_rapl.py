@@ -97,14 +97,14 @@ def test_missing_permission_names_its_remedies(tmp_path: Path, monkeypatch: pyte
     FakeRapl(tmp_path, clock)
     _forbid(monkeypatch)
     sources = MeterSources(clock, powercap_root=tmp_path)
-    with pytest.raises(UsageError, match="may not be read") as failure:
+    with pytest.raises(UsageError, match="this user may not read it") as failure:
         open_meter("measured", CPU, sources=sources)
     for remedy in ("udev rule", "chmod", "CVE-2020-8694", "--energy estimated"):
         assert remedy in failure.value.fix
     assert failure.value.exit_code == 2
     meter = open_meter("auto", CPU, sources=sources)
     assert isinstance(meter, EstimateMeter)
-    assert "energy is estimated, not measured: RAPL is there and may not be read" in meter.notes[0]
+    assert "energy is estimated, not measured: RAPL is there, but this user may not read it" in meter.notes[0]
     found = rapl_inventory(clock, tmp_path)
     assert not found["available"]
     assert "udev rule" in found["fix"]
@@ -117,7 +117,7 @@ def test_permission_lost_in_the_middle_is_the_environments_failure(
     FakeRapl(tmp_path, clock)
     meter = _meter(clock, tmp_path)
     _forbid(monkeypatch)
-    with pytest.raises(EnvironmentFailure, match="cannot be any more"):
+    with pytest.raises(EnvironmentFailure, match="RAPL can no longer be read"):
         meter.measure(clock.load(0.005), SEARCH)
 
 
