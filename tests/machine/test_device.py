@@ -57,7 +57,7 @@ def test_a_gpu_that_is_listed_but_refuses_memory_is_not_taken_by_auto(monkeypatc
     monkeypatch.setattr(torch, "ones", refuse)
     assert resolve_device("auto") == torch.device("cpu")
     monkeypatch.setattr(torch.version, "cuda", "13.0")
-    with pytest.raises(UsageError, match="this process sees 1 GPU"):
+    with pytest.raises(UsageError, match=r"this process sees 1 GPU\. Use cuda:0; CUDA_VISIBLE"):
         resolve_device("cuda:1")
     with pytest.raises(EnvironmentFailure, match="cannot be used: out of memory on cuda:0"):
         resolve_device("cuda:0")
