@@ -9,6 +9,15 @@ import numpy as np
 
 Direction = Literal["maximize", "minimize"]
 
+REFERENCE_MARGIN = 1.1
+"""A reference point lies this factor beyond the largest cost, so that the costliest member still counts."""
+
+
+def score_and_costs(costs: int) -> list[Direction]:
+    """Directions of points that are a score and so many costs."""
+    lower: list[Direction] = ["minimize"] * costs
+    return ["maximize", *lower]
+
 
 def front(points: Sequence[Sequence[float]], directions: Sequence[Direction]) -> list[int]:
     """Indices of the points that no other point dominates, ascending; equal points are all kept.

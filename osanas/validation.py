@@ -101,19 +101,20 @@ def _duplicate_keys(node: yaml.Node, path: tuple[int | str, ...], seen: set[int]
             yield from _duplicate_keys(value, here, seen)
 
 
-def validate(model: type[Model], document: Any, source: str) -> Model:
+def validate(model: type[Model], document: Any, source: str, context: Mapping[str, Any] | None = None) -> Model:
     """Validates a document against a pydantic model.
 
     Args:
         model: The model class; it should forbid unknown keys.
         document: What a YAML or JSON parser returned.
         source: Name of the document for the message.
+        context: What the model's validators need to know beside it.
 
     Raises:
         ConfigError: With every problem found.
     """
     try:
-        return model.model_validate(document)
+        return model.model_validate(document, context=context)
     except ValidationError as error:
         raise ConfigError(source, problems_of(error, model)) from None
 

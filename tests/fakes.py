@@ -15,28 +15,32 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any
 
 import optuna
 
-from osanas.engine import api, worker
+from osanas.engine import api
 from osanas.engine import optuna_study as adapter
 from osanas.engine.checkpoints import Checkpoints
+from osanas.engine.next_step import Patience
 from osanas.errors import OsanasError, TrainingStopped
-from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys, Trained
+from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
+from osanas.results.study import StudyView
 from osanas.store.database import parse_url
+from osanas.store.leases import Lease, Pace
 from osanas.store.store import Store
 from osanas.strategy.features import Features
 from osanas.strategy.history import history_of
 from osanas.strategy.known_cost import KnownCost
 from osanas.strategy.ladder import next_promotion
-from osanas.study.config import OBJECTIVES, Objective, StudyConfig
+from osanas.study.config import StudyConfig
 from osanas.study.events import Event, SearchStarted
-from osanas.study.records import CurvePoint, StudyRecord
+from osanas.study.objectives import ACCURACY, Score
+from osanas.study.records import CurvePoint, StudyRecord, Trained
 
 ROOT = Path(__file__).parent.parent
 
@@ -101,7 +105,7 @@ def costs_of(architecture: Architecture) -> CandidateCosts:
 
 @dataclass
 class TableEvaluator:
-    """Answers at once, or after a delay.
+    """Measurer and trainer in one: answers at once, or after a delay.
 
     Attributes:
         epoch_s: How long an epoch takes.
@@ -110,8 +114,8 @@ class TableEvaluator:
         failure: What to raise after the first epoch.
         energy_source: None means that there is no meter.
         settings: More of its identity.
-        search_key: Of ``measure``; its figures are those of ``costs_of``, whatever the key.
-        final_key: Of ``measure_final``, which adds ``final_ms`` to the latency.
+        search_key: Of what is measured for every candidate: the figures of ``costs_of``, whatever the key.
+        final_key: Of what is measured in full, which adds ``final_ms`` to the latency.
         trained: Digests in the order of their trainings.
     """
 
@@ -126,12 +130,14 @@ class TableEvaluator:
     measured: list[str] = field(default_factory=list)
     measured_in_full: list[str] = field(default_factory=list)
     trained: list[str] = field(default_factory=list)
+    score: Score = ACCURACY
+    reference_ms: Callable[[], float] | None = None
 
     def keys(self) -> MeasurementKeys:
-        return MeasurementKeys(self.search_key, self.final_key)
+        return MeasurementKeys.of(self.search_key, self.final_key)
 
-    def in_study(self, store: Store, study_id: int, say: Callable[[str], None]) -> Self:
-        return self
+    def notes(self) -> tuple[str, ...]:
+        return ()
 
     def identity(self) -> dict[str, Any]:
         return {"table": "digest", "energy_source": self.energy_source, **self.settings}
@@ -142,7 +148,15 @@ class TableEvaluator:
     def device(self) -> dict[str, Any]:
         return {"kind": "cpu", "name": "table"}
 
-    def measure(self, architecture: Architecture) -> CandidateCosts:
+    def measure(
+        self, architecture: Architecture, *, in_full: bool = False, stored: Mapping[str, Any] | None = None
+    ) -> CandidateCosts:
+        if stored is not None:
+            known = {name: stored[name] for name in ("latency_ms", "energy_mj", "energy_source")}
+            return replace(costs_of(architecture), **known)
+        return self.measure_final(architecture) if in_full else self.measure_search(architecture)
+
+    def measure_search(self, architecture: Architecture) -> CandidateCosts:
         self.measured.append(architecture.digest)
         return costs_of(architecture)
 
@@ -251,7 +265,17 @@ def config_of(job: Job) -> StudyConfig:
     return StudyConfig.model_validate({"space": space_of(job.space).name, "study": "s", **options})
 
 
-def search(job: Job, evaluator: TableEvaluator | None = None, listener: Callable[[Event], None] | None = None) -> Any:
+PACE = Pace(poll_s=0.05)
+"""Workers that wait for each other look soon."""
+
+
+def search(
+    job: Job,
+    evaluator: TableEvaluator | None = None,
+    listener: Callable[[Event], None] | None = None,
+    patience: Patience | None = None,
+    pace: Pace = PACE,
+) -> StudyView:
     """The same in this process. The working directory should be the job's."""
     chosen = evaluator or TableEvaluator(job.epoch_s, None if job.log is None else Path(job.log))
     return api.run_search(
@@ -259,7 +283,10 @@ def search(job: Job, evaluator: TableEvaluator | None = None, listener: Callable
         storage=job.storage,
         listener=listener or (lambda _: None),
         space=space_of(job.space),
-        evaluator=chosen,
+        measurer=chosen,
+        trainer=chosen,
+        pace=pace,
+        patience=patience,
     )
 
 
@@ -267,7 +294,6 @@ def main() -> int:
     document = json.loads(sys.argv[1])
     die = None if document["die"] is None else tuple(document["die"])
     job = Job(**{**document, "die": die, "rungs": tuple(document["rungs"])})
-    worker.POLL_S = 0.05
     if job.max_file_bytes is not None:
         import resource
 
@@ -295,14 +321,14 @@ DEATHS: dict[str, tuple[Any, str, bool]] = {
     "after asking": (adapter, "ask", False),
     "before the trial of a claim": (adapter, "add_running", True),
     "after the trial of a claim": (adapter, "add_running", False),
-    "after the trial is assigned": (Store, "assign_trial", False),
-    "after claiming": (Store, "claim", False),
-    "after reopening": (Store, "reopen", False),
+    "after the trial is assigned": (Lease, "assign_trial", False),
+    "after claiming": (Lease, "claim", False),
+    "after reopening": (Lease, "reopen", False),
     "after the costs": (Store, "save_costs", False),
     "before the checkpoints are tidied": (Checkpoints, "tidy", True),
     "after an epoch": (Store, "save_epoch", False),
-    "before the result": (Store, "finish", True),
-    "after the result": (Store, "finish", False),
+    "before the result": (Lease, "finish", True),
+    "after the result": (Lease, "finish", False),
     "while telling": (optuna.study.Study, "tell", True),
     "after telling": (optuna.study.Study, "tell", False),
 }
@@ -360,12 +386,11 @@ def check_study(url: str, total: int, *, log: Path | None = None) -> None:
     for evaluation in complete:  # each goes on where the rung below ended
         place = rungs.index(evaluation.epochs)
         begun = 0 if place == 0 else trained[evaluation.digest, rungs[place - 1]].epochs
-        done = [point.epoch for point in store.curve(evaluation.id)]
+        done = [point.epoch for point in store.curve(evaluation.evaluation)]
         assert done in (list(range(begun + 1, evaluation.epochs + 1)), list(range(1, evaluation.epochs + 1)))
     check_promotions(store, record)
     store.close()
 
-    objectives = cast("Sequence[Objective]", record.identity["objectives"])
     trials = {trial.number: trial for trial in open_optuna(url).trials}
     assert all(trial.state.is_finished() for trial in trials.values()), trials
     known = {candidate.trial: candidate for candidate in candidates}
@@ -383,7 +408,7 @@ def check_study(url: str, total: int, *, log: Path | None = None) -> None:
             assert infeasible == (candidate.status == "infeasible")
         accuracy = 0.0 if infeasible else candidate.accuracy  # of a duplicate: told before limits were relaxed
         figures = {"accuracy": accuracy, **candidate.costs}
-        assert trial.values == [figures[name] for name in objectives]
+        assert trial.values == [figures[name] for name in record.objectives]
         assert trial.user_attrs.get("promoted_from") == candidate.promoted_from
         assert trial.user_attrs["epochs"] == candidate.epochs
     assert not known
@@ -401,13 +426,7 @@ def check_promotions(store: Store, record: StudyRecord) -> None:
             assert (lower.digest, lower.status) == (candidate.digest, "complete")
             assert lower.epochs < candidate.epochs
             assert (lower.costs, lower.measurement_key) == (candidate.costs, candidate.measurement_key)
-    history = history_of(
-        store.evaluations(record.id),
-        rungs=tuple(record.identity["rungs"]),
-        objectives=tuple(record.identity["objectives"]),
-        limits=record.limits,
-        key=record.search_key or "",
-    )
+    history = history_of(store.evaluations(record.id), record)
     evaluator = TableEvaluator()
     features = Features(SpaceAt(SearchSpace.from_dict(record.identity["space"]), evaluator.shape()))
     assert next_promotion(history, KnownCost(features), has_rival=False) is None
@@ -417,11 +436,6 @@ def check_log(log: Path, complete: Sequence[tuple[str, int]]) -> None:
     """Asserts that each network was trained to the end of each of its rungs once, and nothing else was."""
     lines = [line.split() for line in log.read_text().splitlines()]
     assert Counter((digest, int(epochs)) for what, digest, epochs in lines if what == "end") == Counter(complete)
-
-
-def directions(objectives: Sequence[Objective]) -> list[str]:
-    """Of the objectives, as words."""
-    return [OBJECTIVES[name][0] for name in objectives]
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ PACKAGE = ROOT / "osanas"
 
 ROWS = (
     "cli",
+    "testing",
     "forecast",
     "profiling",
     "engine",
@@ -70,7 +71,7 @@ TORCH_FREE = (
     ),
 )
 
-DISTRIBUTIONS = {"pynvml": "nvidia-ml-py", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+DISTRIBUTIONS = {"pynvml": "nvidia-ml-py", "pydantic_core": "pydantic", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 """Where the name to install is another than the one to import."""
 
 MAX_LINES = 450

@@ -48,7 +48,9 @@ class BenchEvaluator:
         """Itself: what it knows is in the table."""
         return self
 
-    def measure(self, architecture: Architecture) -> CandidateCosts:
+    def measure(
+        self, architecture: Architecture, *, in_full: bool = False, stored: Mapping[str, Any] | None = None
+    ) -> CandidateCosts:
         """Counts, and the bench's latency."""
         found = SHAPE.costs(architecture)
         return CandidateCosts(

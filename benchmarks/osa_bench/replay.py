@@ -25,12 +25,13 @@ from osanas.engine.optuna_study import distributions
 from osanas.engine.samplers import make_sampler
 from osanas.errors import OsanasError
 from osanas.genotype.architecture import Architecture
-from osanas.pareto import front, hypervolume
+from osanas.pareto import Direction, front, hypervolume
 from osanas.strategy.features import Features
-from osanas.strategy.history import History, Seen
+from osanas.strategy.history import CandidateState, History
 from osanas.strategy.known_cost import KnownCost, Price
 from osanas.strategy.ladder import Promotion, next_promotion
-from osanas.study.config import Direction, Limits, OptunaSampler
+from osanas.study.config import OptunaSampler
+from osanas.study.objectives import Limits
 
 Method = Literal["random", "tpe", "nsga2", "gp", "ladder", "known-cost", "default"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -215,7 +216,7 @@ def replay(method: Method, bench: OsaBench, *, seed: int, budget_epochs: int) ->
     """
     start = time.perf_counter()
     search = search_of(method, bench, seed)
-    seen: dict[str, Seen] = {}
+    seen: dict[str, CandidateState] = {}
     trainings: list[Training] = []
     spent = 0
     while (due := _next(search, seen, bench)) is not None:
@@ -235,7 +236,7 @@ def replay(method: Method, bench: OsaBench, *, seed: int, budget_epochs: int) ->
     return Trace(method, seed, bench.reference, tuple(trainings), search.proposer.duplicates, duration)
 
 
-def _next(search: Search, seen: Mapping[str, Seen], bench: OsaBench) -> tuple[Seen, int] | None:
+def _next(search: Search, seen: Mapping[str, CandidateState], bench: OsaBench) -> tuple[CandidateState, int] | None:
     """What to train, and to how many epochs: a promotion where one is due, else a new candidate at the lowest rung."""
     history = History(search.rungs, ("accuracy", "latency_ms"), Limits(), tuple(seen.values()))
     promotion = search.promote(history)
@@ -244,7 +245,7 @@ def _next(search: Search, seen: Mapping[str, Seen], bench: OsaBench) -> tuple[Se
     architecture = search.proposer.propose(history)
     if architecture is None:
         return None
-    return Seen(architecture.digest, architecture, _costs(bench, architecture)), search.rungs[0]
+    return CandidateState(architecture.digest, architecture, _costs(bench, architecture)), search.rungs[0]
 
 
 def _costs(bench: OsaBench, architecture: Architecture) -> dict[str, float | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,8 +23,8 @@ from osanas.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from osanas.profiling.networks import Subject
-    from osanas.profiling.profiler import Profiler, Turn
+    from osanas.profiling.networks import Network
+    from osanas.profiling.profiler import Turn
 
 ROUNDS = 3
 """Rounds of several networks, unless told otherwise: as many as tell a drift from a trend."""
@@ -100,25 +100,30 @@ def profile(
 
     if json and csv:
         raise UsageError("Both --json and --csv were given.", "Standard output holds one document; choose one.")
-    subjects, notes = _subjects(models or [], storage, paper=paper)
-    _check_baseline(baseline, subjects)
-    settings = {
-        "batch_size": 1 if batch_size is None else batch_size,
-        "precision": "fp32" if precision is None else precision,
-        "threads": threads,
-        "rounds": rounds if rounds is not None else ROUNDS if len(subjects) > 1 else 1,
-    }
-    profiler = _profiler(
-        device=device or "auto",
-        energy=energy or "auto",
-        runtime=runtime,
-        settings=settings,
-        resolution=resolution,
-        num_classes=num_classes,
-        throughput_batch_size=throughput_batch_size,
-        fresh=fresh,
+    networks, notes = _networks(models or [], storage, paper=paper)
+    _check_baseline(baseline, networks)
+
+    from osanas.genotype.closed_form import NetworkShape
+    from osanas.genotype.geometry import stem_reduction_for
+    from osanas.measure.protocol import MeasurementProtocol
+    from osanas.measure.setup import set_up
+    from osanas.profiling.profiler import Profiler
+
+    protocol = MeasurementProtocol.model_validate(
+        {
+            "batch_size": 1 if batch_size is None else batch_size,
+            "precision": "fp32" if precision is None else precision,
+            "threads": threads,
+            "rounds": rounds if rounds is not None else ROUNDS if len(networks) > 1 else 1,
+        }
     )
-    document = profiler.document(subjects, baseline=baseline, on_turn=_print_turn) | {"notes": notes}
+    profiler = Profiler(
+        set_up(device or "auto", runtime, energy or "auto", protocol),
+        NetworkShape(resolution, 3, num_classes, stem_reduction_for(resolution)),  # peers take images of any size
+        throughput_batch_size=throughput_batch_size,
+        is_fresh=fresh,
+    )
+    document = profiler.document(networks, baseline=baseline, on_turn=_print_turn) | {"notes": notes}
     if json:
         print_json(document)
     else:
@@ -130,7 +135,7 @@ def _print_turn(turn: Turn) -> None:
     typer.echo(f"measuring {turn.number} of {turn.total}: {turn.label}{batch}", err=True)
 
 
-def _subjects(models: Sequence[str], storage: str | None, *, paper: bool) -> tuple[list[Subject], list[str]]:
+def _networks(models: Sequence[str], storage: str | None, *, paper: bool) -> tuple[list[Network], list[str]]:
     """The networks, each once, and notes on those of the paper that cannot be had."""
     from osanas.errors import UsageError
     from osanas.profiling.networks import paper_models
@@ -140,76 +145,33 @@ def _subjects(models: Sequence[str], storage: str | None, *, paper: bool) -> tup
     texts = list(dict.fromkeys([*named, *models]))
     if not texts:
         raise UsageError("No network was named.", "Name one or more MODELs, or use --paper.")
-    from_studies = [_of_study(text, storage) for text in texts]
-    found = [theirs or _of_name(text) for text, theirs in zip(texts, from_studies, strict=True)]
+    found = [_network(text, storage) for text in texts]
     if storage is None:
         return found, notes
     store = Store.open(storage, create=True)
     return [network if network.store else replace(network, store=store) for network in found], notes
 
 
-def _of_name(text: str) -> Subject:
-    from osanas.profiling.networks import subject
-
-    return subject(text)
-
-
-def _of_study(text: str, storage: str | None) -> Subject | None:
-    """The candidate that ``STUDY:TRIAL`` means, with the study's database; None for another MODEL."""
-    from osanas.profiling.networks import study_of, subject
+def _network(text: str, storage: str | None) -> Network:
+    """What a MODEL means; a candidate of a study comes with the study's database."""
+    from osanas.profiling.networks import network, study_of
     from osanas.results.places import storage_url
     from osanas.store.store import Store
 
     study = study_of(text)
     if study is None:
-        return None
+        return network(text)
     view = open_view(study, storage)
-    return subject(text, view, Store.open(storage_url(study_name(study), storage)))
+    return network(text, view, Store.open(storage_url(study_name(study), storage)))
 
 
-def _check_baseline(baseline: str | None, subjects: Sequence[Subject]) -> None:
+def _check_baseline(baseline: str | None, networks: Sequence[Network]) -> None:
     from osanas.errors import UsageError
     from osanas.validation import did_you_mean
 
-    labels = [network.label for network in subjects]
+    labels = [network.label for network in networks]
     if baseline is not None and baseline not in labels:
         raise UsageError(
             f"The baseline '{baseline}' is none of the networks.",
             f"{did_you_mean(baseline, labels)} Name it among the MODELs too.",
         )
-
-
-def _profiler(
-    *,
-    device: str,
-    energy: str,
-    runtime: str,
-    settings: dict[str, Any],
-    resolution: int,
-    num_classes: int,
-    throughput_batch_size: int | None,
-    fresh: bool,
-) -> Profiler:
-    import torch
-
-    from osanas.machine.device import identify, resolve_device
-    from osanas.measure.energy.choose import open_meter
-    from osanas.measure.protocol import MeasurementProtocol
-    from osanas.measure.runtimes import check_runtime, resolve_runtime
-    from osanas.profiling.profiler import Profiler
-
-    where = resolve_device(device)
-    checked = MeasurementProtocol(runtime=resolve_runtime(runtime, where), **settings)
-    if checked.threads is not None:
-        torch.set_num_threads(checked.threads)
-    check_runtime(checked.runtime, checked.precision, where)
-    return Profiler(
-        device=where,
-        identity=identify(where),
-        protocol=checked,
-        meter=open_meter(energy, where),
-        resolution=resolution,
-        num_classes=num_classes,
-        throughput_batch_size=throughput_batch_size,
-        is_fresh=fresh,
-    )

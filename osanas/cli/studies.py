@@ -34,21 +34,16 @@ def show(
     json: Json = False,
 ) -> None:
     """List every trial of a study, or show one with its learning curve and architecture."""
-    from osanas.cli.render.studies import print_signals, print_trial, print_trials
-    from osanas.results.signals import study_signals
+    from osanas.cli.render.studies import print_trial, print_trials
+    from osanas.results.documents import show_document, trial_document
 
     view = open_view(study, storage)
-    if trial is not None:
-        document = view.trial_document(trial)
+    if trial is None:
+        document = show_document(view)
+        print_json(document) if json else print_trials(document)
+    else:
+        document = trial_document(view, trial)
         print_json(document) if json else print_trial(document)
-        return
-    signals = study_signals(view.record, view.evaluations())
-    if json:
-        print_json(view.show_document() | {"signals": signals})
-        return
-    print_trials(view)
-    if signals is not None:
-        print_signals(signals)
 
 
 def pareto(
@@ -72,17 +67,18 @@ def print_pareto(view: StudyView, *, as_json: bool, all_rungs: bool = False) -> 
     """
     from osanas.cli.render.studies import print_front
     from osanas.errors import SearchFailed
+    from osanas.results.documents import pareto_document
 
-    found = view.front(all_rungs=all_rungs)
-    is_empty = not found.candidates
+    document = pareto_document(view, all_rungs=all_rungs)
+    is_empty = not document["candidates"]
     if as_json:
-        print_json(view.pareto_document(all_rungs=all_rungs))
+        print_json(document)
     elif not is_empty:
-        print_front(view, all_rungs=all_rungs)
-    if is_empty and found.other_key:
+        print_front(document)
+    if is_empty and document["other_key"]:
         raise SearchFailed(
             f"The study '{view.name}' has no trained candidate measured under its present key; "
-            f"{found.other_key} were measured under another, before device, driver or versions changed.",
+            f"{document['other_key']} were measured under another, before device, driver or versions changed.",
             "Run its search again with --remeasure.",
         )
     if is_empty:

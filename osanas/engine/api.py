@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from osanas.engine import optuna_study as adapter
-from osanas.engine.remeasure import Ask
+from osanas.engine.next_step import Patience
+from osanas.engine.remeasure import Question
 from osanas.engine.worker import Worker
-from osanas.errors import UsageError
-from osanas.evaluation.evaluator import Evaluator
+from osanas.evaluation.evaluator import Measurer, Trainer
+from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.results.places import storage_url, study_folder
 from osanas.results.study import StudyView
+from osanas.store.leases import Pace
 from osanas.store.store import Store
-from osanas.study.config import Objective, SamplerName, StudyConfig, difference, overridden
-from osanas.study.events import CandidateDone, Event, Listener, Note
+from osanas.study.config import SamplerName, StudyConfig, difference, overridden
+from osanas.study.events import Announcer, CandidateDone, Event, Listener, Note
+from osanas.study.identity import study_identity
 from osanas.study.records import Candidate
 from osanas.validation import validate
 
@@ -26,12 +29,13 @@ def search(
     trials: int | None = None,
     *,
     config: StudyConfig | None = None,
-    evaluator: Evaluator | None = None,
+    measurer: Measurer | None = None,
+    trainer: Trainer | None = None,
     storage: str | None = None,
     study: str | None = None,
     data: str | None = None,
     sampler: SamplerName | None = None,
-    objectives: Sequence[Objective] | None = None,
+    objectives: Sequence[str] | None = None,
     epochs: int | None = None,
     rungs: Sequence[int] | None = None,
     seed: int | None = None,
@@ -44,11 +48,16 @@ def search(
         space: A space by name, file, document or object.
         trials: Distinct trained candidates that the study should reach.
         config: All other options; the arguments given here go before it.
+        measurer: Says what networks cost, instead of measuring them on this device.
+        trainer: Says what networks reach, instead of training them on this device.
+        storage: A database URL; None is an SQLite file in ``studies/<study>/``.
+        study: Its name; None is ``<space>-<data>``.
+        data: What ``--data`` names.
         sampler: ``known-cost`` or one of Optuna's: ``tpe``, ``nsga2``, ``gp``, ``random``.
+        objectives: Any of the score (``accuracy``), ``latency_ms`` and ``energy_mj``; None is all that can be had.
         epochs: The highest rung of the ladder, in place of ``rungs``; each lower one has a third of it.
         rungs: Rising numbers of epochs: every candidate is trained to the first, the promising ones to the next.
-        evaluator: Instead of training and measuring networks, anything that answers for an architecture.
-        storage: A database URL; None is an SQLite file in ``studies/<study>/``.
+        seed: Of sampling and training.
         remeasure: Whether the front of candidates measured under another key (another driver, say) is measured again.
         on_candidate: Called after each trial.
 
@@ -74,14 +83,21 @@ def search(
     }
     base = (config or StudyConfig()).to_dict()
     options = overridden(base, {key: value for key, value in given.items() if value is not None})
-    complete = validate(StudyConfig, options, "The arguments of search()")
+    context = None if trainer is None else {"score": trainer.score.name}
+    complete = validate(StudyConfig, options, "The arguments of search()", context)
 
     def listener(event: Event) -> None:
         if on_candidate is not None and isinstance(event, CandidateDone):
             on_candidate(event.candidate)
 
     return run_search(
-        complete, storage=storage, listener=listener, space=loaded, evaluator=evaluator, remeasure=remeasure
+        complete,
+        storage=storage,
+        listener=listener,
+        space=loaded,
+        measurer=measurer,
+        trainer=trainer,
+        remeasure=remeasure,
     )
 
 
@@ -91,39 +107,63 @@ def run_search(
     storage: str | None,
     listener: Listener,
     space: SearchSpace | None = None,
-    evaluator: Evaluator | None = None,
+    measurer: Measurer | None = None,
+    trainer: Trainer | None = None,
     remeasure: bool | None = None,
-    ask: Ask | None = None,
+    ask: Question | None = None,
+    pace: Pace | None = None,
+    patience: Patience | None = None,
 ) -> StudyView:
-    """As ``search``, with a complete configuration, a listener for every event and a way to ask the user."""
-    chosen = config.chosen_objectives()
-    space = space or SearchSpace.load(config.space)
-    name = config.name
-    evaluator = evaluator or _network_evaluator(config)  # before a database: what it refuses leaves no study behind
-    identity = study_identity(config, space, evaluator, chosen)
-    store = Store.open(storage_url(name, storage), create=True)
+    """As ``search``, with a complete configuration and a listener for every event.
+
+    Args:
+        config: All options.
+        storage: As for ``search``.
+        listener: Told of everything that happens.
+        space: Instead of the configuration's.
+        measurer: As for ``search``.
+        trainer: As for ``search``.
+        remeasure: As for ``search``.
+        ask: For a question to the user; None where nobody can answer.
+        pace: How often a worker looks, and how long it waits.
+        patience: With duplicates, failures and candidates over a limit in a row.
+    """
+    chosen_space = space or SearchSpace.load(config.space)
+    measurer, trainer = evaluators(config, measurer, trainer)  # before a database: what is refused leaves no study
+    objectives = config.chosen_objectives(trainer.score)
+    identity = study_identity(
+        chosen_space.to_dict(), objectives, config.rungs, trainer.score, trainer.identity(), measurer.identity()
+    )
+    name, pace = config.name, pace or Pace()
+    store = Store.open(storage_url(name, storage), create=True, patience_s=pace.database_s)
     try:
         before = store.known_device(name)
-        keys = evaluator.keys()
+        keys = measurer.keys()
         record = store.register_study(
-            name, identity, config, evaluator.device(), search_key=keys.search, final_key=keys.final
+            name,
+            identity,
+            config,
+            measurer.device(),
+            search_key=keys.search.digest,
+            final_key=keys.final.digest,
         )
         if before is not None:
-            for line in difference(before, evaluator.device()):
+            for line in difference(before, measurer.device()):
                 listener(Note(f"Device or software has changed ({line}): figures of before and after may differ."))
-        with adapter.optuna_study(store, name, chosen) as study:
+        with adapter.optuna_study(store, name, objectives) as study:
             worker = Worker(
                 store=store,
                 record=record,
                 study=study,
-                space=space,
-                evaluator=evaluator,
-                config=config,
-                objectives=chosen,
+                at=SpaceAt(chosen_space, measurer.shape()),
+                measurer=measurer,
+                trainer=trainer,
                 folder=study_folder(name),
-                listener=listener,
+                announcer=Announcer(listener),
                 remeasure=remeasure,
                 ask=ask,
+                pace=pace,
+                patience=patience or Patience(),
             )
             worker.run()
         return StudyView(store, name)
@@ -132,20 +172,21 @@ def run_search(
         raise
 
 
-def study_identity(
-    config: StudyConfig, space: SearchSpace, evaluator: Evaluator, objectives: Sequence[Objective]
-) -> dict[str, Any]:
-    """What may not change when a study resumes, as JSON, but that rungs may be added at the end.
+def evaluators(
+    config: StudyConfig, measurer: Measurer | None = None, trainer: Trainer | None = None
+) -> tuple[Measurer, Trainer]:
+    """Those given, otherwise who measures and trains networks on this device.
 
-    Sampler, limits, trials and timeout may change.
+    Raises:
+        UsageError: Data, device, meter, recipe or resolution is wrong.
+        EnvironmentFailure: The device or the meter is here and does not work.
     """
-    found = evaluator.identity()
-    if "energy_mj" in objectives and found["energy_source"] is None:
-        raise UsageError(
-            "Energy is an objective, but there is no meter and no estimate.",
-            "Choose another --energy, or leave energy_mj out of --objectives.",
-        )
-    return {"space": space.to_dict(), "objectives": list(objectives), "rungs": list(config.rungs), **found}
+    if measurer is not None and trainer is not None:
+        return measurer, trainer
+    from osanas.evaluation.network import network_evaluators  # imports torch and Lightning
+
+    ours = network_evaluators(config)
+    return measurer or ours[0], trainer or ours[1]
 
 
 def _load_space(space: str | Path | Mapping[str, Any] | SearchSpace | None) -> SearchSpace | None:
@@ -154,9 +195,3 @@ def _load_space(space: str | Path | Mapping[str, Any] | SearchSpace | None) -> S
     if isinstance(space, Mapping):
         return SearchSpace.from_dict(dict(space), "space")
     return SearchSpace.load(str(space))
-
-
-def _network_evaluator(config: StudyConfig) -> Evaluator:
-    from osanas.evaluation.network import network_evaluator  # imports torch and Lightning
-
-    return network_evaluator(config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,17 +23,19 @@ class Checkpoints:
         """The checkpoint of a candidate."""
         return self.folder / f"{self.study}-{digest.replace(':', '-')}.ckpt"
 
-    def tidy(self, needed: Callable[[], Collection[str]]) -> None:
+    def files(self) -> list[Path]:
+        """All there are, unfinished ones too."""
+        return list(self.folder.glob(f"{self.study}-*"))
+
+    def tidy(self, files: Iterable[Path], needed: Iterable[str]) -> None:
         """Deletes the files of candidates that are not needed.
 
         Args:
-            needed: Digests of those that are. It is asked after the files were listed, so that a candidate that
-                another worker begins meanwhile is not taken for a forgotten one.
+            files: Those that were there before it was known what is needed, so that a candidate that another worker
+                begins meanwhile is not taken for a forgotten one.
+            needed: Digests of the candidates whose files stay.
         """
-        files = list(self.folder.glob(f"{self.study}-*"))
-        if not files:
-            return
-        stems = {self.path(digest).stem for digest in needed()}
+        stems = {self.path(digest).stem for digest in needed}
         for file in files:
             if file.name.partition(".")[0] not in stems:
                 file.unlink(missing_ok=True)

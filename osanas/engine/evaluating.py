@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from osanas.engine.checkpoints import Checkpoints
-from osanas.engine.figures import check_finite, keep_costs
+from osanas.engine.measuring import Measuring, check_finite
 from osanas.errors import CandidateError, OsanasError
-from osanas.evaluation.evaluator import Evaluator
+from osanas.evaluation.evaluator import Trainer
 from osanas.genotype.architecture import Architecture
-from osanas.store.store import Store
-from osanas.study.config import LIMITED, Limits
-from osanas.study.events import EpochDone, Voice
-from osanas.study.records import CurvePoint, EvaluationRecord, Outcome
+from osanas.study.events import Announcer, EpochDone
+from osanas.study.objectives import LIMITED, Limits
+from osanas.study.records import Candidate, CurvePoint, Outcome
 
 
 @dataclass(frozen=True)
@@ -21,24 +20,21 @@ class Evaluating:
     """Measures and trains candidates of a study.
 
     Attributes:
-        evaluator: At work in it.
-        key: Digest of the present measurement key.
+        measuring: Says what they cost.
+        trainer: Says what they reach.
+        limits: A candidate over one is not trained.
+        checkpoints: What trainings go on from.
+        announcer: Told of epochs and notes.
     """
 
-    store: Store
-    evaluator: Evaluator
+    measuring: Measuring
+    trainer: Trainer
     limits: Limits
-    key: str
     checkpoints: Checkpoints
-    voice: Voice
+    announcer: Announcer
 
     def outcome(
-        self,
-        evaluation: EvaluationRecord,
-        trial: int,
-        *,
-        promoted_from: int | None,
-        should_stop: Callable[[], bool],
+        self, evaluation: Candidate, trial: int, *, promoted_from: int | None, should_stop: Callable[[], bool]
     ) -> Outcome:
         """Evaluates a candidate; what it does wrong is its outcome.
 
@@ -53,8 +49,7 @@ class Evaluating:
             EnvironmentFailure: Device, meter or database failed.
         """
         try:
-            costs = self._costs(evaluation, trial)
-            broken = self.limits.broken_by(costs)
+            broken = self.limits.broken_by(self._costs(evaluation, trial))
             if broken is not None:
                 return Outcome("infeasible", reason_kind="limit", reason=broken)
             return self._trained(evaluation, trial, promoted_from, should_stop)
@@ -69,56 +64,51 @@ class Evaluating:
             EnvironmentFailure: Device, meter or database failed.
         """
         try:
-            costs = asdict(self.evaluator.measure(architecture))
-            check_finite(**{name: costs[name] for name in LIMITED})
+            costs = self.measuring.costs(architecture)
         except Exception as error:  # noqa: BLE001 - what is not the candidate's own is raised again
             self._own_fault(error)
             return dict.fromkeys(LIMITED)
-        return {name: costs[name] for name in LIMITED}
+        return {name: getattr(costs, name) for name in LIMITED}
 
-    def _costs(self, evaluation: EvaluationRecord, trial: int) -> Mapping[str, float | None]:
+    def _costs(self, evaluation: Candidate, trial: int) -> Mapping[str, float | None]:
         """Those that it has, by the present key, or else measured ones."""
-        if evaluation.measurement_key == self.key:
+        if evaluation.measurement_key == self.measuring.key:
             return evaluation.costs
-        costs = self.evaluator.measure(evaluation.architecture)
-        keep_costs(self.store, evaluation.id, evaluation.digest, costs, self.key)
-        self.voice.note_once(trial, costs.notes)
+        costs = self.measuring.costs(evaluation.architecture)
+        self.measuring.keep(evaluation.evaluation, costs)
+        self.announcer.note_once(trial, costs.notes)
         return {name: getattr(costs, name) for name in LIMITED}
 
     def _trained(
-        self,
-        evaluation: EvaluationRecord,
-        trial: int,
-        promoted_from: int | None,
-        should_stop: Callable[[], bool],
+        self, evaluation: Candidate, trial: int, promoted_from: int | None, should_stop: Callable[[], bool]
     ) -> Outcome:
         def on_epoch(point: CurvePoint) -> None:
-            self.store.save_epoch(evaluation.id, point)
-            self.voice.tell(EpochDone(trial, point.epoch, evaluation.epochs, point.val_accuracy))
+            self.measuring.store.save_epoch(evaluation.evaluation, point)
+            self.announcer.tell(EpochDone(trial, point, evaluation.epochs))
 
         checkpoint = self.checkpoints.path(evaluation.digest)
         if promoted_from is not None and not checkpoint.exists():
-            self.voice.note(
+            self.announcer.note(
                 f"Trial {trial}: there is no checkpoint of trial {promoted_from} on this machine, so training started "
                 "over."
             )
-        trained = self.evaluator.train(
+        trained = self.trainer.train(
             evaluation.architecture,
             epochs=evaluation.epochs,
             checkpoint=checkpoint,
             on_epoch=on_epoch,
             should_stop=should_stop,
         )
-        check_finite(accuracy=trained.accuracy)
+        check_finite(self.trainer.score.name, trained.score)
         for note in trained.notes:
-            self.voice.note(f"Trial {trial}: {note}")
-        return Outcome("complete", accuracy=trained.accuracy, training_seconds=trained.seconds)
+            self.announcer.note(f"Trial {trial}: {note}")
+        return Outcome("complete", score=trained.score, training_seconds=trained.seconds)
 
     def _own_fault(self, error: Exception) -> CandidateError:
-        """What a network or a user's evaluator did wrong; whatever is not theirs is raised again."""
+        """What a network, or a measurer or trainer of the user's, did wrong; whatever is not theirs is raised again."""
         if isinstance(error, CandidateError):
             return error
-        if isinstance(error, OsanasError) or error is self.voice.error:
+        if isinstance(error, OsanasError) or error is self.announcer.error:
             raise error
         if isinstance(error, MemoryError):
             return CandidateError("out_of_memory", "The machine's memory does not hold it.")

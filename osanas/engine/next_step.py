@@ -1,97 +1,276 @@
-"""What a worker does next: train a candidate further, or begin a new one. Read from the database alone."""
+"""What a worker does next, as a pure function of what the database holds: so a crash loses no decision."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+from osanas.errors import SearchFailed
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.members import SpaceAt
-from osanas.strategy.history import History
-from osanas.strategy.known_cost import KnownCost, Price
-from osanas.strategy.ladder import Promotion, next_promotion
-from osanas.study.config import Limits
+from osanas.strategy.history import History, fits_now
+from osanas.strategy.ladder import Promotion
+from osanas.study.objectives import Limits
+from osanas.study.records import UNNUMBERED, Candidate, Holder, Others, Outcome
+
+STARTS_AT_ONCE = 8
+"""Starting points before the sampler has its first turn; further ones take turns with it."""
+
+
+# what to do -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class NextStep:
-    """Decides on promotions.
+class Adopt:
+    """Go on with an evaluation whose worker is gone."""
+
+    evaluation: Candidate
+
+
+@dataclass(frozen=True)
+class Promote:
+    """Train a candidate to a higher rung."""
+
+    promotion: Promotion
+
+
+@dataclass(frozen=True)
+class Start:
+    """Begin a starting point of the space."""
+
+    architecture: Architecture
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Begin what the sampler proposes; a ``trial`` was asked for before and never begun."""
+
+    trial: int | None = None
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Begin a random candidate, since the sampler repeats itself."""
+
+    architecture: Architecture
+
+
+@dataclass(frozen=True)
+class Wait:
+    """There is nothing to do until other workers are done."""
+
+    holders: tuple[Holder, ...]
+
+
+@dataclass(frozen=True)
+class End:
+    """The search is over for this worker.
 
     Attributes:
-        strategy: Judges candidates.
-        price: Measures a member without training it; None leaves new candidates to a sampler of Optuna's. Such a
-            sampler says nothing about what its candidates are worth, so that promotions do not compete with them.
+        note: What the user should know about it.
+        failure: Why it ends without what was asked for.
+        is_complete: Whether nothing is left to be done; a time limit leaves something.
     """
 
-    strategy: KnownCost
-    price: Price | None
-
-    def promotion(self, history: Callable[[], History], rungs: tuple[int, ...], *, may_begin: bool) -> Promotion | None:
-        """The promotion that comes before anything new, or None.
-
-        Args:
-            history: Reads what is known of the study; not asked where there is no ladder.
-            rungs: The ladder.
-            may_begin: Whether a new candidate might be begun instead.
-        """
-        if len(rungs) == 1:
-            return None
-        rivals = may_begin and self.price is not None
-        return next_promotion(history(), self.strategy, price=self.price, has_rival=rivals)
+    note: str | None = None
+    failure: SearchFailed | None = None
+    is_complete: bool = True
 
 
-DUPLICATES_BEFORE_RANDOM = 20
-INFEASIBLE_IN_A_ROW = 200
-FAILURES_IN_A_ROW = 5
+Action = Adopt | Promote | Start | Ask | Draw | Wait | End
 
 
-@dataclass
-class Streaks:
-    """Counts of this process; each run of a search begins anew. A duplicate ends only the streak of duplicates."""
+# from what ------------------------------------------------------------------------------------------------------------
 
+
+@dataclass(frozen=True)
+class Patience:
+    """How many candidates in a row ended in the same way, and how many may. Each run of a search begins anew.
+
+    A duplicate ends only the streak of duplicates.
+
+    Attributes:
+        duplicates_before_random: Duplicates in a row after which a random member is drawn. A member drawn for a stuck
+            sampler gives it half as many tries to repeat itself as before.
+        infeasible_in_a_row: Candidates over a limit in a row that end the search.
+        failures_in_a_row: Failures in a row for one reason that end the search.
+        allowed_duplicates: How many the sampler may repeat itself now.
+        duplicates: In a row so far.
+        infeasible: In a row so far.
+        failures: In a row so far, all for one reason.
+        failure: The last of them.
+    """
+
+    duplicates_before_random: int = 20
+    infeasible_in_a_row: int = 200
+    failures_in_a_row: int = 5
+    allowed_duplicates: int | None = None
     duplicates: int = 0
-    patience: int = DUPLICATES_BEFORE_RANDOM
     infeasible: int = 0
     failures: int = 0
-    failure_kind: str | None = None
+    failure: Outcome | None = None
 
-    def count(self, status: str, kind: str | None = None) -> None:
-        """Counts one more trial.
+    def after_duplicate(self) -> Patience:
+        """With one more duplicate."""
+        return replace(self, duplicates=self.duplicates + 1)
 
-        Args:
-            status: As of a ``Candidate``.
-            kind: The word for the reason of a failure.
-        """
-        if status == "duplicate":
-            self.duplicates += 1
-            return
-        # A random member drawn for a stuck sampler gives it half as many tries to repeat itself as before.
-        self.patience = max(1, self.patience // 2) if self.sampler_is_stuck else DUPLICATES_BEFORE_RANDOM
-        self.duplicates = 0
-        self.infeasible = self.infeasible + 1 if status == "infeasible" else 0
-        same = status == "failed" and kind == self.failure_kind
-        self.failures = self.failures + 1 if same else int(status == "failed")
-        self.failure_kind = kind if status == "failed" else None
+    def after(self, outcome: Outcome) -> Patience:
+        """With one more candidate."""
+        failed = outcome if outcome.status == "failed" else None
+        same = failed is not None and self.failure is not None and failed.reason_kind == self.failure.reason_kind
+        return replace(
+            self,
+            allowed_duplicates=max(1, self._allowed // 2) if self.sampler_is_stuck else self.duplicates_before_random,
+            duplicates=0,
+            infeasible=self.infeasible + 1 if outcome.status == "infeasible" else 0,
+            failures=self.failures + 1 if same else int(failed is not None),
+            failure=failed,
+        )
 
     @property
     def sampler_is_stuck(self) -> bool:
         """Whether the sampler repeats itself, so that a random member is drawn instead."""
-        return self.duplicates >= self.patience
+        return self.duplicates >= self._allowed
 
     @property
-    def fails_alike(self) -> bool:
-        """Whether too many candidates in a row failed for one reason."""
-        return self.failures >= FAILURES_IN_A_ROW
+    def _allowed(self) -> int:
+        return self.duplicates_before_random if self.allowed_duplicates is None else self.allowed_duplicates
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a decision depends on.
+
+    Attributes:
+        at: The space that is searched.
+        target: Candidates that the study should train.
+        seed: Of random members.
+        counts_decide: Whether the sampler relies on counted costs, so that limits which nothing meets end the search.
+        evaluations: All of the study, in the order of their claims.
+        history: The same as the strategy sees it.
+        others: The other living workers.
+        unclaimed: Optuna's trials that were asked for and never begun.
+        patience: With repetitions.
+        is_time_up: Whether the time limit is reached.
+    """
+
+    at: SpaceAt
+    target: int
+    seed: int
+    counts_decide: bool
+    evaluations: Sequence[Candidate]
+    history: History
+    others: Others
+    unclaimed: tuple[int, ...] = ()
+    patience: Patience = Patience()
+    is_time_up: bool = False
+
+    @cached_property
+    def seen(self) -> Set[str]:
+        """Digests of the candidates that there were."""
+        return {member.digest for member in self.history.seen}
 
     @property
-    def nothing_fits(self) -> bool:
-        """Whether too many candidates in a row broke a limit."""
-        return self.infeasible >= INFEASIBLE_IN_A_ROW
+    def orphan(self) -> Candidate | None:
+        """The first unfinished evaluation that no living worker holds."""
+        held = {holder.trial for holder in self.others.holders}
+        for one in self.evaluations:
+            # one without a trial may be that of a worker that is about to make the trial
+            is_held = self.others.is_starting if one.trial == UNNUMBERED else one.trial in held
+            if one.status == "running" and not is_held:
+                return one
+        return None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a further candidate would count towards the target."""
+        lowest = self.history.rungs[0]
+        taken = sum(one.epochs == lowest and one.status in ("complete", "running") for one in self.evaluations)
+        return taken + self.others.starting < self.target
 
 
-AT_ONCE = 8
-"""Starting points before the sampler has its first turn; further ones take turns with it."""
+def decide(now: Situation, promotion: Callable[[bool], Promotion | None]) -> Action:
+    """What to do in a situation.
+
+    Args:
+        now: The situation.
+        promotion: The promotion that is due, or None. It is told whether a new candidate might be begun instead.
+    """
+    hopeless = _hopeless(now)
+    if hopeless is not None:
+        return End(failure=hopeless)
+    if now.is_time_up:
+        return End("The time limit is reached; the same command goes on.", is_complete=False)
+    if now.orphan is not None:
+        return Adopt(now.orphan)
+    is_exhausted = now.is_free and len(now.seen) >= now.at.count
+    may_begin = now.is_free and not is_exhausted
+    due = promotion(may_begin) if len(now.history.rungs) > 1 else None
+    if due is not None:
+        return Promote(due)
+    if may_begin:
+        action = _new_candidate(now)
+        if action is not None:
+            return action
+        is_exhausted = True
+    if now.others.are_busy:
+        return Wait(now.others.holders)
+    name = now.at.space.name
+    return End(f"Every network of the space '{name}' has been evaluated." if is_exhausted else None)
+
+
+def _new_candidate(now: Situation) -> Action | None:
+    """The next new candidate; None if the space holds none."""
+    reason = none_fits(now.at, now.history.limits) if now.counts_decide else None
+    if reason is not None:
+        return End(
+            failure=SearchFailed(
+                f"No network of the space '{now.at.space.name}' is within the limits: the smallest has {reason}.",
+                "Relax the limit, or choose a smaller --space.",
+            )
+        )
+    start = StartingPoints(now.at, now.history.limits).due(now.seen)
+    if start is not None:
+        return Start(start)
+    if now.unclaimed:
+        return Ask(now.unclaimed[0])
+    if not now.patience.sampler_is_stuck:
+        return Ask()
+    unseen = now.at.unseen(now.seen, now.seed)
+    return None if unseen is None else Draw(unseen)
+
+
+def _hopeless(now: Situation) -> SearchFailed | None:
+    patience = now.patience
+    if patience.failure is not None and patience.failures >= patience.failures_in_a_row:
+        return SearchFailed(
+            f"{patience.failures} candidates in a row failed for the same reason: {patience.failure.reason}",
+            "Remove the cause (a smaller --train-batch-size, a lower learning rate), then run the same command.",
+        )
+    if patience.infeasible >= patience.infeasible_in_a_row:
+        return SearchFailed(
+            f"{patience.infeasible} candidates in a row broke a limit before training. "
+            f"{closest(now.evaluations, now.history.limits)}".rstrip(),
+            "Relax the limit, or choose a smaller --space.",
+        )
+    return None
+
+
+def closest(evaluations: Sequence[Candidate], limits: Limits) -> str:
+    """The infeasible candidate that broke the limits by least, in a sentence; empty where there is none."""
+    misses = [
+        (max(limits.excess(one.costs).values()), one)
+        for one in evaluations
+        if one.status == "infeasible" and not fits_now(one, limits)
+    ]
+    if not misses:
+        return ""
+    _, nearest = min(misses, key=lambda miss: miss[0])
+    return f"The closest was trial {nearest.trial}: {limits.broken_by(nearest.costs)}."
+
+
+# what structure alone tells -------------------------------------------------------------------------------------------
 
 
 def over_by_count(architecture: Architecture, at: SpaceAt, limits: Limits) -> str | None:
@@ -125,9 +304,11 @@ def none_fits(at: SpaceAt, limits: Limits) -> str | None:
 
 @dataclass(frozen=True)
 class StartingPoints:
-    """The members that a space names for a start.
+    """The members that a space names for a start. Those over a limit by count are left out.
 
-    Those over a limit by count are left out.
+    Attributes:
+        at: The space.
+        limits: Of the study.
     """
 
     at: SpaceAt
@@ -142,7 +323,7 @@ class StartingPoints:
         waiting = [member for member in self._fitting if member.digest not in seen]
         done = len(self._fitting) - len(waiting)
         others = len(seen) - done
-        return waiting[0] if waiting and done < AT_ONCE + 1 + others else None
+        return waiting[0] if waiting and done < STARTS_AT_ONCE + 1 + others else None
 
     @property
     def left_out(self) -> list[str]:

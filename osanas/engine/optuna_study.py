@@ -29,7 +29,7 @@ from osanas.store.database import (
     tune,
 )
 from osanas.store.store import Store
-from osanas.study.config import OBJECTIVES, Objective
+from osanas.study.objectives import is_cost
 
 ARCHITECTURE_ATTR = "digest"
 EPOCHS_ATTR = "epochs"
@@ -41,7 +41,7 @@ _NO_NEWS = ("The constraint value is ignored", "Fixed parameter")
 
 
 @contextmanager
-def optuna_study(store: Store, name: str, objectives: Sequence[Objective]) -> Iterator[optuna.study.Study]:
+def optuna_study(store: Store, name: str, objectives: Sequence[str]) -> Iterator[optuna.study.Study]:
     """Creates or opens the Optuna study of this name in our database, with Optuna's own log silenced meanwhile.
 
     Raises:
@@ -83,13 +83,11 @@ def _storage_errors(store: Store) -> Iterator[None]:
         raise database_failure(store.url, error.__cause__ or error) from error
 
 
-def _open(storage: RDBStorage, store: Store, name: str, objectives: Sequence[Objective]) -> optuna.study.Study:
-    directions = [
-        StudyDirection.MAXIMIZE if OBJECTIVES[o][0] == "maximize" else StudyDirection.MINIMIZE for o in objectives
-    ]
-    study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+def _open(storage: RDBStorage, store: Store, name: str, objectives: Sequence[str]) -> optuna.study.Study:
+    wanted = [StudyDirection.MINIMIZE if is_cost(objective) else StudyDirection.MAXIMIZE for objective in objectives]
+    study = optuna.create_study(storage=storage, study_name=name, directions=wanted, load_if_exists=True)
     ours = OWNER_ATTR in study.user_attrs
-    if study.directions != directions or (not ours and study.get_trials(deepcopy=False)):
+    if study.directions != wanted or (not ours and study.get_trials(deepcopy=False)):
         raise StudyError(
             f"The database {masked(store.url)} holds another program's Optuna study named '{name}'.",
             "Give this study another name with --study.",

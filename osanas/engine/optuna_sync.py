@@ -2,86 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import optuna
 from optuna.trial import FrozenTrial, Trial
 
 from osanas.engine import optuna_study as adapter
-from osanas.store import leases
-from osanas.store.store import Store
-from osanas.study.config import Limits, Objective
-from osanas.study.records import EvaluationRecord, Lease
+from osanas.study.objectives import Limits, is_cost
+from osanas.study.records import UNNUMBERED, Candidate
 
 
 @dataclass(frozen=True)
-class Telling:
+class OptunaSync:
     """Tells Optuna what is in our tables, in whatever order a crash has left both.
 
     Attributes:
-        study_id: Of our row.
+        study: Optuna's.
+        objectives: In the order of Optuna's values.
+        limits: What its constraints are about.
     """
 
-    store: Store
-    study_id: int
     study: optuna.study.Study
-    objectives: tuple[Objective, ...]
+    objectives: tuple[str, ...]
     limits: Limits
 
-    def settle(self) -> list[int]:
+    def unfinished(self) -> list[FrozenTrial]:
+        """Trials that Optuna has not heard the end of."""
+        return adapter.running(self.study)
+
+    def settle(
+        self, unfinished: Sequence[FrozenTrial], evaluations: Sequence[Candidate], duplicates: Mapping[int, int]
+    ) -> list[int]:
         """Tells every stored result that Optuna has not heard of, of duplicates too, and returns their trials."""
-        unheard = adapter.running(self.study)
-        if not unheard:
-            return []
+        by_number = {one.evaluation: one for one in evaluations}
+        by_trial = {one.trial: one for one in evaluations}
         told = []
-        evaluations = self.store.evaluations(self.study_id)
-        by_id = {evaluation.id: evaluation for evaluation in evaluations}
-        by_trial = {evaluation.trial: evaluation for evaluation in evaluations}
-        duplicates = self.store.duplicates(self.study_id)
-        for frozen in unheard:
-            evaluation = by_trial.get(frozen.number) or by_id.get(duplicates.get(frozen.number, -1))
-            if evaluation is not None and evaluation.status != "running":
-                self._tell(adapter.adopt_trial(self.study, frozen), evaluation)
+        for frozen in unfinished:
+            result = by_trial.get(frozen.number) or by_number.get(duplicates.get(frozen.number, -1))
+            if result is not None and result.status != "running":
+                self._tell(adapter.adopt_trial(self.study, frozen), result)
                 told.append(frozen.number)
         return told
-
-    def unclaimed(self, lease: Lease) -> list[FrozenTrial]:
-        """Trials whose worker died between asking and claiming."""
-        left = adapter.running(self.study)
-        if not left or leases.others(self.store, lease)[1]:
-            return []  # another worker may be just there
-        # Read only now: whoever asked for one of those trials and lives has claimed it by this time.
-        evaluations = self.store.evaluations(self.study_id)
-        claimed = {evaluation.trial for evaluation in evaluations} | self.store.duplicates(self.study_id).keys()
-        given = {(evaluation.digest, evaluation.epochs) for evaluation in evaluations if evaluation.trial is None}
-        return [frozen for frozen in left if frozen.number not in claimed and adapter.added_for(frozen) not in given]
 
     def discard(self, trial: Trial, reason: str) -> None:
         """Ends a trial that belongs to no evaluation."""
         adapter.tell(self.study, trial, values=None, excess={}, notes={"reason": reason})
 
-    def _tell(self, trial: Trial, evaluation: EvaluationRecord) -> None:
-        values = self._values(evaluation)
+    def _tell(self, trial: Trial, evaluation: Candidate) -> None:
         notes = {
             adapter.ARCHITECTURE_ATTR: evaluation.digest,
             "architecture": str(evaluation.architecture),
             adapter.EPOCHS_ATTR: evaluation.epochs,
             "status": evaluation.status if trial.number == evaluation.trial else f"duplicate of {evaluation.trial}",
-            "parameters": evaluation.costs["parameters"],
-            "multiply_adds": evaluation.costs["multiply_adds"],
+            "parameters": evaluation.parameters,
+            "multiply_adds": evaluation.multiply_adds,
         }
         if evaluation.reason is not None:
             notes["reason"] = evaluation.reason
         excess = self.limits.excess(evaluation.costs)
-        adapter.tell(self.study, trial, values=values, excess=excess, notes=notes)
+        adapter.tell(self.study, trial, values=self._values(evaluation), excess=excess, notes=notes)
 
-    def _values(self, evaluation: EvaluationRecord) -> Sequence[float] | None:
+    def _values(self, evaluation: Candidate) -> Sequence[float] | None:
         """Optuna's values, or None of a failure.
 
-        A candidate over a limit has the accuracy 0, since nothing would be learned from one without values.
+        A candidate over a limit has the score 0, since nothing would be learned from one without values.
         """
-        figures = {"accuracy": evaluation.accuracy if evaluation.is_complete else 0.0, **evaluation.costs}
-        values = [value for objective in self.objectives if (value := figures[objective]) is not None]
+        figures = [
+            evaluation.figure(name) if is_cost(name) or evaluation.is_complete else 0.0 for name in self.objectives
+        ]
+        values = [figure for figure in figures if figure is not None]
         known = evaluation.status != "failed" and len(values) == len(self.objectives)
         return values if known else None
+
+
+def unclaimed(
+    unfinished: Sequence[FrozenTrial],
+    evaluations: Sequence[Candidate],
+    duplicates: Mapping[int, int],
+    *,
+    is_starting: bool,
+) -> list[FrozenTrial]:
+    """Trials whose worker died between asking and claiming.
+
+    Args:
+        unfinished: Trials that Optuna has not heard the end of.
+        evaluations: All of the study, read after those trials and after ``is_starting``: whoever asked for one of
+            them and lives has claimed it by that time.
+        duplicates: Likewise.
+        is_starting: Whether another worker is about to begin a trial; then nothing is known.
+    """
+    if is_starting:
+        return []
+    claimed = {one.trial for one in evaluations} | duplicates.keys()
+    given = {(one.digest, one.epochs) for one in evaluations if one.trial == UNNUMBERED}
+    return [one for one in unfinished if one.number not in claimed and adapter.added_for(one) not in given]

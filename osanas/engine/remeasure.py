@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from osanas.engine.figures import keep_costs, keep_measurement
+from osanas.engine.measuring import Measuring
 from osanas.errors import CandidateError
-from osanas.evaluation.evaluator import Evaluator
 from osanas.results.study import StudyView
-from osanas.store.store import Store
 from osanas.study.events import Event, Note, Remeasuring
 from osanas.study.records import Candidate
 
-Ask = Callable[[str], bool]
+Question = Callable[[str], bool]
 """Puts a question to the user: yes or no."""
 
 
@@ -25,13 +23,12 @@ class Remeasurement:
 
     Attributes:
         study: Its name.
-        evaluator: At work in it.
+        measuring: The measurer at work in it.
         listen: Told of everything that happens.
     """
 
-    store: Store
     study: str
-    evaluator: Evaluator
+    measuring: Measuring
     listen: Callable[[Event], None]
 
     def front_in_full(self) -> None:
@@ -43,18 +40,17 @@ class Remeasurement:
         Raises:
             EnvironmentFailure: Device or meter failed; the next run goes on.
         """
-        view = StudyView(self.store, self.study)
-        keys = self.evaluator.keys()
-        if (view.record.search_key, view.record.final_key) != (keys.search, keys.final):
+        view = StudyView(self.measuring.store, self.study)
+        keys = self.measuring.measurer.keys()
+        if (view.record.search_key, view.record.final_key) != (keys.search.digest, keys.final.digest):
             return
         missing = view.without_full_figures()
         random.Random(view.record.config.seed).shuffle(missing)  # noqa: S311 - an order, not a secret
         for candidate in self._each(missing, in_full=True):
             with self._own_fault(candidate):
-                costs = self.evaluator.measure_final(candidate.architecture)
-                keep_measurement(self.store, candidate.digest, costs, keys.final)
+                self.measuring.costs(candidate.architecture, in_full=True)
 
-    def left_behind(self, *, remeasure: bool | None, ask: Ask | None) -> None:
+    def left_behind(self, *, remeasure: bool | None, ask: Question | None) -> None:
         """Measures the front of earlier keys again under the present one, if the user wants it.
 
         Latency, energy and key of those candidates change in our tables. What Optuna was told of them stays, as it
@@ -67,7 +63,7 @@ class Remeasurement:
         Raises:
             EnvironmentFailure: Device or meter failed; the next run goes on.
         """
-        view = StudyView(self.store, self.study)
+        view = StudyView(self.measuring.store, self.study)
         members = view.left_behind()
         if not members:
             return
@@ -81,14 +77,13 @@ class Remeasurement:
         if not remeasure:
             self.listen(Note(f"{text} The same command with --remeasure measures the front again."))
             return
-        evaluations = self.store.evaluations(view.record.id)
-        key = self.evaluator.keys().search
+        evaluations = view.evaluations()
         for candidate in self._each(members, in_full=False):
             with self._own_fault(candidate):
-                costs = self.evaluator.measure(candidate.architecture)
+                costs = self.measuring.costs(candidate.architecture)
                 for evaluation in evaluations:
                     if evaluation.digest == candidate.digest:
-                        keep_costs(self.store, evaluation.id, candidate.digest, costs, key)
+                        self.measuring.keep(evaluation.evaluation, costs)
 
     def _each(self, candidates: Sequence[Candidate], *, in_full: bool) -> Iterator[Candidate]:
         for number, candidate in enumerate(candidates, start=1):

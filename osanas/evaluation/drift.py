@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from osanas.errors import CandidateError
 from osanas.genotype.architecture import Architecture, Stage, Stem
-from osanas.store.references import add_reference, flag_measurements, references
-from osanas.store.store import Store
 from osanas.study.records import DRIFT
 
 REFERENCE = Architecture(
@@ -50,21 +49,35 @@ def tolerance_ms(series: Sequence[float]) -> float:
     return max(TOLERANCE * median, MADS * deviation)
 
 
+class Series(Protocol):
+    """Latencies of the reference network under one measurement key; only points of one key compare."""
+
+    def good_ms(self) -> list[float]:
+        """The points that were no drift, in milliseconds, oldest first."""
+        ...
+
+    def add(self, latency_ms: float, *, is_drift: bool) -> None:
+        """Adds a point."""
+        ...
+
+    def flag_drift(self, measured: Iterable[tuple[str, str]]) -> None:
+        """Flags measurements: digest of the key and network of each."""
+        ...
+
+
 @dataclass
-class ReferenceWatch:
+class DriftWatch:
     """Checks the device before a measurement, now and then, and marks what was measured while it had drifted.
 
     Attributes:
         measure: Latency of the reference network by the search's protocol, in milliseconds.
-        key_digest: Of the measurement key; only points of one key compare.
+        series: Earlier points of the same measurement key.
         say: Tells the user.
         sleep: Waits, in seconds.
     """
 
     measure: Callable[[], float]
-    key_digest: str
-    store: Store
-    study_id: int
+    series: Series
     say: Callable[[str], None]
     sleep: Callable[[float], None] = time.sleep
     _until_check: int = 0
@@ -91,14 +104,13 @@ class ReferenceWatch:
         self._until_check -= 1
         self._since_good.append((key_digest, network))
         if self._drifting:
-            flag_measurements(self.store, self._since_good[-1:], DRIFT)
+            self.series.flag_drift(self._since_good[-1:])
 
     def _check(self) -> None:
-        points = references(self.store, key_digest=self.key_digest)
-        series = [point.latency_ms for point in points if DRIFT not in point.flags]
+        series = self.series.good_ms()
         if len(series) < LEAST:
             for _ in range(LEAST - len(series)):
-                add_reference(self.store, self.study_id, self.key_digest, self.measure())
+                self.series.add(self.measure(), is_drift=False)
             return
         median, allowed = statistics.median(series), tolerance_ms(series)
         latency = self.measure()
@@ -108,11 +120,11 @@ class ReferenceWatch:
             self.sleep(wait)
             latency = self.measure()
         self._drifting = abs(latency - median) > allowed
-        add_reference(self.store, self.study_id, self.key_digest, latency, flags=(DRIFT,) if self._drifting else ())
+        self.series.add(latency, is_drift=self._drifting)
         if not self._drifting:
             self._since_good.clear()
             return
-        flag_measurements(self.store, self._since_good, DRIFT)
+        self.series.flag_drift(self._since_good)
         change = "more" if latency > median else "less"
         self._say_once(
             f"The device has drifted: the reference network took {latency:.3g} ms, {abs(latency / median - 1):.0%} "

@@ -1,16 +1,21 @@
-"""What the search asks of an evaluation. Training is one way to answer, a table of results another."""
+"""What the search asks of whoever evaluates networks: what one costs, and what it reaches.
+
+Two protocols, since a pool of networks is priced untrained, and another machine may do the pricing. Neither knows of a
+database: what was measured before is handed in. ``osanas.testing.contracts`` tells whether an implementation keeps
+them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
-from osanas.store.store import Store
-from osanas.study.records import CurvePoint
+from osanas.study.objectives import Score
+from osanas.study.records import CurvePoint, Trained
 
 
 @dataclass(frozen=True)
@@ -18,11 +23,15 @@ class CandidateCosts:
     """What an architecture costs, known before any training. None is "not measurable".
 
     Attributes:
+        parameters: Trainable ones.
+        multiply_adds: Of one image.
+        memory_access_elements: Of one image.
         latency_ms: Median milliseconds of one inference at the protocol's batch size.
         energy_mj: Gross millijoules per image.
         energy_source: ``nvml``, ``rapl`` or ``estimated``.
         notes: What a reader of the figures should know, such as that the processor was contended.
-        measurement_key: Digest of the key that latency and energy were measured under; None is that of ``keys()``.
+        result: The whole measurement as JSON, to be stored and handed in again; at least ``latency_ms`` and
+            ``energy_mj``. Left out, it is these and ``energy_source``.
     """
 
     parameters: int | None
@@ -32,44 +41,49 @@ class CandidateCosts:
     energy_mj: float | None
     energy_source: str | None
     notes: tuple[str, ...] = ()
-    measurement_key: str | None = None
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+    def stored_form(self) -> dict[str, Any]:
+        """What is stored of the measurement."""
+        figures = {name: getattr(self, name) for name in ("latency_ms", "energy_mj", "energy_source")}
+        return figures | dict(self.result)
+
+
+@dataclass(frozen=True)
+class MeasurementKey:
+    """Everything that latency and energy depend on besides the network; figures of unequal ones never meet.
+
+    Attributes:
+        digest: Its name, at most 80 characters.
+        document: What stands behind it, as JSON; empty where whoever measures knows it by its name alone.
+    """
+
+    digest: str
+    document: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class MeasurementKeys:
-    """Names of everything that latency and energy depend on besides the network; figures of unequal ones never meet.
-
-    They may change when a study is resumed, for instance with the driver; the study then says so.
+    """The keys of a run. They may change when a study is resumed, for instance with the driver; it then says so.
 
     Attributes:
-        search: Of ``measure``, at most 80 characters.
-        final: Of ``measure_final``; equal to ``search`` where both give the same figures.
+        search: Of what is measured for every candidate.
+        final: Of what is measured in full; equal to ``search`` where both give the same figures.
     """
 
-    search: str
-    final: str
+    search: MeasurementKey
+    final: MeasurementKey
+
+    @classmethod
+    def of(cls, search: str, final: str | None = None) -> MeasurementKeys:
+        """Keys that are names alone; one for both unless a second is given."""
+        return cls(MeasurementKey(search), MeasurementKey(search if final is None else final))
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What training gave.
+class Measurer(Protocol):
+    """Says what networks cost.
 
-    Attributes:
-        accuracy: Top-1 on the validation split, 0 to 1, after the last epoch.
-        seconds: Wall time, over all processes that worked on it.
-        notes: What a reader of the result should know.
-    """
-
-    accuracy: float
-    seconds: float
-    notes: tuple[str, ...] = ()
-
-
-class Evaluator(Protocol):
-    """Evaluates architectures.
-
-    A failure of the candidate raises ``CandidateError``, one of the device, the meter or the database
-    ``EnvironmentFailure``.
+    A failure of the network raises ``CandidateError``, one of the device or the meter ``EnvironmentFailure``.
     """
 
     def identity(self) -> dict[str, Any]:
@@ -88,22 +102,45 @@ class Evaluator(Protocol):
         """The measurement keys of this run."""
         ...
 
-    def in_study(self, store: Store, study_id: int, say: Callable[[str], None]) -> Evaluator:
-        """The same evaluator at work in a study; itself if it keeps nothing.
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of all its figures should know, as clauses: why a better meter is not used, for instance."""
+        ...
+
+    def measure(
+        self, architecture: Architecture, *, in_full: bool = False, stored: Mapping[str, Any] | None = None
+    ) -> CandidateCosts:
+        """What a network costs, without training.
 
         Args:
-            store: For what it measures.
-            study_id: Of the study's row.
-            say: Tells the user something that concerns the whole run.
+            architecture: The network.
+            in_full: As exactly as it can be had, for the members of a final front; otherwise cheaply enough for every
+                candidate.
+            stored: A ``result`` of before under the same key: then nothing is measured again.
         """
         ...
 
-    def measure(self, architecture: Architecture) -> CandidateCosts:
-        """Costs, without training, under the search's protocol: cheap enough for every candidate."""
+    @property
+    def reference_ms(self) -> Callable[[], float] | None:
+        """Measures one small network that is always the same, in milliseconds: whether the device is what it was.
+
+        None where that cannot change.
+        """
         ...
 
-    def measure_final(self, architecture: Architecture) -> CandidateCosts:
-        """Costs as exactly as they can be had: for the members of the final front."""
+
+class Trainer(Protocol):
+    """Says what networks reach.
+
+    A failure of the network raises ``CandidateError``, one of the device ``EnvironmentFailure``.
+    """
+
+    @property
+    def score(self) -> Score:
+        """What it judges networks by."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """What makes its scores comparable, as JSON: part of the study's identity."""
         ...
 
     def train(
@@ -118,6 +155,8 @@ class Evaluator(Protocol):
         """Trains to ``epochs`` in all, from the checkpoint if that file exists.
 
         Args:
+            architecture: The network.
+            epochs: Of the rung.
             checkpoint: Where to keep the state after each epoch. It stays when training is done, since the candidate
                 may be trained on.
             on_epoch: Called after each epoch, before its checkpoint is written: a crash repeats one, it loses none.

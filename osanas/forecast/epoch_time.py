@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from osanas.errors import EnvironmentFailure, TrainingStopped
-from osanas.evaluation.evaluator import Evaluator
+from osanas.evaluation.evaluator import Trainer
 from osanas.genotype.architecture import Architecture
 from osanas.measure.energy.meter import EnergyMeter, Load
 from osanas.measure.protocol import MeasurementProtocol
@@ -60,7 +60,7 @@ class _Watch:
 
 
 def time_epoch(
-    evaluator: Evaluator, architecture: Architecture, *, steps: int | None, limit_s: float, overhead: float = 1.0
+    trainer: Trainer, architecture: Architecture, *, steps: int | None, limit_s: float, overhead: float = 1.0
 ) -> EpochTime:
     """Trains a network for one epoch, or for a part of it that is long enough to tell.
 
@@ -75,7 +75,7 @@ def time_epoch(
     """
     watch = _Watch(None if steps is None else limit_s)
     with contextlib.suppress(TrainingStopped):  # which is raised after a whole epoch, too
-        evaluator.train(architecture, epochs=1, checkpoint=None, on_epoch=watch.on_epoch, should_stop=watch.should_stop)
+        trainer.train(architecture, epochs=1, checkpoint=None, on_epoch=watch.on_epoch, should_stop=watch.should_stop)
     ended = time.perf_counter() if watch.ended_s is None else watch.ended_s
     asked = watch.asked_s or [watch.started_s]
     setup_s = asked[0] - watch.started_s
@@ -87,7 +87,7 @@ def time_epoch(
 
 
 def training_power_w(
-    evaluator: Evaluator,
+    trainer: Trainer,
     architecture: Architecture,
     meter: EnergyMeter,
     protocol: MeasurementProtocol,
@@ -113,7 +113,7 @@ def training_power_w(
         try:
             progress.is_wanted.wait()  # a meter looks at the idle device first
             if not progress.is_over.is_set():
-                _train_until_over(evaluator, architecture, progress)
+                _train_until_over(trainer, architecture, progress)
         finally:
             progress.has_ended.set()
     power_w = reading.result().power_w
@@ -122,9 +122,9 @@ def training_power_w(
     return power_w
 
 
-def _train_until_over(evaluator: Evaluator, architecture: Architecture, progress: _Progress) -> None:
+def _train_until_over(trainer: Trainer, architecture: Architecture, progress: _Progress) -> None:
     with contextlib.suppress(TrainingStopped):
-        evaluator.train(
+        trainer.train(
             architecture, epochs=_ENDLESS, checkpoint=None, on_epoch=lambda _: None, should_stop=progress.step
         )
 

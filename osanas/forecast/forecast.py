@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from osanas.engine.api import study_identity
-from osanas.errors import CandidateError, EnvironmentFailure
-from osanas.evaluation.evaluator import CandidateCosts, Evaluator
+from osanas.engine.api import evaluators
+from osanas.errors import CandidateError, EnvironmentFailure, Unavailable
+from osanas.evaluation.evaluator import CandidateCosts, Measurer, Trainer
 from osanas.forecast.epoch_time import EpochTime, time_epoch, training_power_w
 from osanas.forecast.sample import Population, nothing_left, within_limits
 from osanas.genotype.architecture import Architecture
@@ -25,8 +25,10 @@ from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.results.places import storage_url
 from osanas.store.database import masked, parse_url
-from osanas.study.config import LIMITED, Limits, StudyConfig
+from osanas.study.config import StudyConfig
 from osanas.study.events import Listener, Note
+from osanas.study.identity import study_identity
+from osanas.study.objectives import LIMITED, Limits
 
 STRETCH_S = 6.0
 """Longest training of each of the three members, but for the few steps that it takes to tell."""
@@ -45,7 +47,8 @@ def plan(
     storage: str | None = None,
     *,
     space: SearchSpace | None = None,
-    evaluator: Evaluator | None = None,
+    measurer: Measurer | None = None,
+    trainer: Trainer | None = None,
     listener: Listener | None = None,
 ) -> dict[str, Any]:
     """What a search by this configuration would meet, found out in about a minute.
@@ -54,7 +57,8 @@ def plan(
         config: Of the search.
         storage: Only named in the answer.
         space: Instead of the configuration's.
-        evaluator: Instead of networks on this device.
+        measurer: Says what networks cost, instead of measuring them on this device.
+        trainer: Trains networks, instead of on this device.
         listener: Told what is being done, in notes.
 
     Returns:
@@ -67,13 +71,13 @@ def plan(
         EnvironmentFailure: Device or meter failed.
     """
     chosen = space or SearchSpace.load(config.space)
-    if evaluator is None:
-        from osanas.evaluation.network import network_evaluator  # imports torch and Lightning
-
-        evaluator = network_evaluator(config)
-    identity = study_identity(config, chosen, evaluator, config.chosen_objectives())
-    population = Population(SpaceAt(chosen, evaluator.shape()), config.seed)
-    return _Planner(config, evaluator, identity, population, listener or (lambda _: None)).document(storage)
+    measurer, trainer = evaluators(config, measurer, trainer)
+    objectives = config.chosen_objectives(trainer.score)
+    identity = study_identity(
+        chosen.to_dict(), objectives, config.rungs, trainer.score, trainer.identity(), measurer.identity()
+    )
+    population = Population(SpaceAt(chosen, measurer.shape()), config.seed)
+    return _Planner(config, measurer, trainer, identity, population, listener or (lambda _: None)).document(storage)
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,8 @@ _FIGURES = ("latency_ms", "energy_mj", "energy_source")
 @dataclass
 class _Planner:
     config: StudyConfig
-    evaluator: Evaluator
+    measurer: Measurer
+    trainer: Trainer
     identity: Mapping[str, Any]
     population: Population
     listener: Listener
@@ -124,7 +129,7 @@ class _Planner:
         config, population = self.config, self.population
         space = population.at.space
         search = self._search(storage)  # first, as it finds a wrong address of a database
-        meter = _meter(self.evaluator)
+        meter = _meter(self.measurer)
         notes = [] if isinstance(meter, str) else list(meter[0].notes)
         members = self._members()
         within = within_limits(population, config.limits, self._measure, self._say)
@@ -152,9 +157,9 @@ class _Planner:
             "sampler": config.sampler,
             "trials": config.trials,
             "rungs": list(config.rungs),
-            "objectives": list(config.chosen_objectives()),
+            "objectives": list(self.identity["objectives"]),
             "energy_source": self.identity["energy_source"],
-            "device": self.evaluator.device().get("name"),
+            "device": self.measurer.device().get("name"),
             "data": data.get("name") if isinstance(data, Mapping) else data,
             "resolution": self.population.at.shape.resolution,
             "limits": {name: limit for name, limit in config.limits if limit is not None},
@@ -184,14 +189,14 @@ class _Planner:
             costs = self._measure(architecture)
             notes = costs.notes
             self._say(f"training the {label} member: an epoch, or {STRETCH_S:.0f} s of it")
-            epoch = time_epoch(self.evaluator, architecture, steps=steps, limit_s=STRETCH_S, overhead=overhead)
+            epoch = time_epoch(self.trainer, architecture, steps=steps, limit_s=STRETCH_S, overhead=overhead)
         except CandidateError as error:
             notes += (str(error),)
         return _Member(label, architecture, self.population.count(architecture), costs, epoch, steps, notes)
 
     def _measure(self, architecture: Architecture) -> CandidateCosts:
         started = time.perf_counter()
-        costs = self.evaluator.measure(architecture)
+        costs = self.measurer.measure(architecture)
         self.measuring_s.append(time.perf_counter() - started)
         return costs
 
@@ -254,7 +259,7 @@ class _Planner:
             return None, "an epoch has too few steps to watch"
         self._say(f"reading the power while the {middle.label} member trains")
         try:
-            training_w = training_power_w(self.evaluator, middle.architecture, *meter, step_s=middle.epoch.step_s)
+            training_w = training_power_w(self.trainer, middle.architecture, *meter, step_s=middle.epoch.step_s)
         except (CandidateError, EnvironmentFailure) as error:
             return None, str(error)
         energy_mj, latency_ms = middle.costs.energy_mj, middle.costs.latency_ms
@@ -295,14 +300,15 @@ def _steps(identity: Mapping[str, Any], batch_size: int) -> int | None:
     return None if size is None else math.ceil(size / batch_size)
 
 
-def _meter(evaluator: Evaluator) -> tuple[EnergyMeter, MeasurementProtocol] | str:
+def _meter(measurer: Measurer) -> tuple[EnergyMeter, MeasurementProtocol] | str:
     """The meter that can watch a training, with its protocol; or why there is none."""
-    from osanas.evaluation.network import NetworkEvaluator  # imports torch and Lightning
+    from osanas.evaluation.measurer import NetworkMeasurer  # imports torch
 
-    if not isinstance(evaluator, NetworkEvaluator):
+    if not isinstance(measurer, NetworkMeasurer):
         return "the evaluator trains nothing here"
-    if evaluator.meter is None:
-        return "energy is not measured (--energy none)"
-    if evaluator.meter.source == "estimated":
+    meter = measurer.setup.meter
+    if isinstance(meter, Unavailable):
+        return meter.reason
+    if meter.source == "estimated":
         return "energy is estimated, not measured"
-    return evaluator.meter, evaluator.protocol
+    return meter, measurer.setup.protocol

@@ -17,7 +17,7 @@ from osanas.genotype.closed_form import GenotypeCosts
 from osanas.genotype.members import SpaceAt
 from osanas.strategy.cost import FEWEST, CostModel
 from osanas.strategy.features import Features
-from osanas.study.config import LIMITED, Limits
+from osanas.study.objectives import LIMITED, Limits
 
 SAMPLE = 2000
 """Random members that stand for a space; one that has no more is taken whole."""

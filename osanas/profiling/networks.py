@@ -12,7 +12,7 @@ from torch import nn
 from osanas.errors import ConfigError, Problem, UsageError
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
-from osanas.genotype.geometry import check_resolution, stem_reduction_for
+from osanas.genotype.geometry import check_resolution
 from osanas.genotype.variants import VARIANTS
 from osanas.models.bottleneck import BOTTLENECK_NAME
 from osanas.models.build import build
@@ -20,8 +20,6 @@ from osanas.models.zoo import TIMM_PREFIX, build_peer, has_timm, peer_names
 from osanas.results.study import StudyView
 from osanas.store.store import Store
 from osanas.validation import did_you_mean
-
-IN_CHANNELS = 3
 
 SENET = "timm:seresnet50"
 """The SENet of the comparison: SE-ResNet-50, arXiv 1709.01507."""
@@ -36,7 +34,7 @@ PAPER = (
 
 
 @dataclass(frozen=True)
-class Subject:
+class Network:
     """A network to profile: an architecture of ours, or a peer known by name.
 
     Attributes:
@@ -54,14 +52,12 @@ class Subject:
         """The architecture's digest; None for a peer."""
         return None if self.architecture is None else self.architecture.digest
 
-    def identity(self, resolution: int) -> str:
-        """Its name in the store: the digest that a search at this resolution would use, or a peer's name."""
-        if self.architecture is None:
-            return self.label
-        return NetworkShape.of(resolution).canonical(self.architecture).digest
+    def identity(self, shape: NetworkShape) -> str:
+        """Its name in the store: the digest that a search for this shape would use, or a peer's name."""
+        return self.label if self.architecture is None else shape.canonical(self.architecture).digest
 
-    def build(self, resolution: int, num_classes: int) -> nn.Module:
-        """The network with random weights, the same each time, for images of ``resolution`` pixels.
+    def build(self, shape: NetworkShape) -> nn.Module:
+        """The network with random weights, the same each time.
 
         Raises:
             UsageError: The images are too small for it, there is no such peer, or it cannot be built.
@@ -69,22 +65,27 @@ class Subject:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             try:
-                return self._build(resolution, num_classes)
+                return self._build(shape)
             except (MemoryError, RuntimeError) as error:
                 raise UsageError(
                     f"The network '{self.label}' cannot be built: {' '.join(str(error).split())[:300]}.",
                     "Profile a smaller one.",
                 ) from error
 
-    def _build(self, resolution: int, num_classes: int) -> nn.Module:
+    def _build(self, shape: NetworkShape) -> nn.Module:
+        classes = shape.num_classes or 1000
         if self.architecture is None:
-            return build_peer(self.label, num_classes, resolution=resolution)
-        reduction = stem_reduction_for(resolution)
-        check_resolution(resolution, reduction, downsample=self.architecture.stem.downsample)
-        return build(self.architecture, num_classes=num_classes, in_channels=IN_CHANNELS, stem_reduction=reduction)
+            return build_peer(self.label, classes, resolution=shape.resolution)
+        check_resolution(shape.resolution, shape.stem_reduction, downsample=self.architecture.stem.downsample)
+        return build(
+            self.architecture,
+            num_classes=classes,
+            in_channels=shape.in_channels,
+            stem_reduction=shape.stem_reduction,
+        )
 
 
-def subject(text: str, view: StudyView | None = None, store: Store | None = None) -> Subject:
+def network(text: str, view: StudyView | None = None, store: Store | None = None) -> Network:
     """The network that a MODEL argument means.
 
     Args:
@@ -97,13 +98,13 @@ def subject(text: str, view: StudyView | None = None, store: Store | None = None
         ConfigError: The architecture file is wrong.
     """
     if view is not None:
-        return Subject(text, view.candidate(int(text.rpartition(":")[2])).architecture, store)
+        return Network(text, view.candidate(int(text.rpartition(":")[2])).architecture, store)
     if text in VARIANTS:
-        return Subject(text, VARIANTS[text], store)
+        return Network(text, VARIANTS[text], store)
     if text.endswith(".json") or "/" in text:
-        return Subject(text, read_architecture(Path(text)), store)
+        return Network(text, read_architecture(Path(text)), store)
     if text.startswith(TIMM_PREFIX) or text in peer_names():
-        return Subject(text, None, store)
+        return Network(text, None, store)
     raise UsageError(
         f"There is no network '{text}'.",
         f"{did_you_mean(text, [*VARIANTS, *peer_names()])} An architecture file ends in .json, a trial is STUDY:TRIAL.",

@@ -7,22 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import nn
 
 from osanas.costs import Costs, count_costs
 from osanas.errors import CandidateError, Unavailable, UsageError
 from osanas.evaluation.keys import network_key
-from osanas.genotype.geometry import stem_reduction_for
-from osanas.machine.device import DeviceIdentity
+from osanas.genotype.closed_form import NetworkShape
 from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.measurement import Measurement, key_digest, measure, peak_memory_bytes
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.rounds import interleaved, per_round, pooled
-from osanas.profiling.networks import IN_CHANNELS, Subject
-
-KEPT_PARAMETERS = 200_000_000
-"""Parameters of the networks that stay in memory between rounds, 800 MB; those beyond are built for each turn."""
+from osanas.measure.setup import Setup
+from osanas.profiling.networks import Network
 
 RATIOS = {
     "latency_ratio": "latency_ms",
@@ -58,6 +54,8 @@ class Turn:
     Attributes:
         number: From 1.
         total: Of all rounds, failures left aside.
+        label: Of the network.
+        batch_size: Images at once.
     """
 
     number: int
@@ -71,13 +69,18 @@ class _Task:
     """A network to be measured in one way, and what has come of it.
 
     Attributes:
+        network: What is measured.
+        costs: By counting.
+        protocol: How it is measured.
+        meter: Of energy, or why there is none; None where energy is not asked for.
         parts: A measurement a round.
         result: All rounds as one, or the stored one.
-        measured_at: Seconds since the epoch.
+        measured_at: Seconds since 1970.
+        is_stored: Whether the result comes from the database.
         failure: Why there is no result.
     """
 
-    network: Subject
+    network: Network
     costs: Costs
     protocol: MeasurementProtocol
     meter: EnergyMeter | Unavailable | None
@@ -88,19 +91,24 @@ class _Task:
     failure: str | None = None
 
 
-class _Networks:
-    """Networks of one resolution; those that fit into ``KEPT_PARAMETERS`` are built once."""
+class _Built:
+    """Networks of one shape; as many as there is room for are built once.
 
-    def __init__(self, resolution: int, num_classes: int) -> None:
-        self._resolution, self._num_classes = resolution, num_classes
+    Args:
+        shape: Images and classes.
+        room: Parameters of those that are kept.
+    """
+
+    def __init__(self, shape: NetworkShape, room: int) -> None:
+        self._shape = shape
         self._kept: dict[str, nn.Module] = {}
-        self._room = KEPT_PARAMETERS
+        self._room = room
 
-    def get(self, network: Subject) -> nn.Module:
+    def get(self, network: Network) -> nn.Module:
         """The network, with the same weights each time."""
         if network.label in self._kept:
             return self._kept[network.label]
-        model = network.build(self._resolution, self._num_classes)
+        model = network.build(self._shape)
         parameters = sum(parameter.numel() for parameter in model.parameters())
         if parameters <= self._room:
             self._room -= parameters
@@ -113,35 +121,34 @@ class Profiler:
     """Measures networks under one protocol, in its rounds, each round in a random order.
 
     Attributes:
-        meter: The energy meter, or why there is none.
-        resolution: Side of the images in pixels.
+        setup: Device, meter and protocol.
+        shape: Images and classes.
         throughput_batch_size: Batch at which images per second are measured; None takes them from the latency.
         is_fresh: Measures anew what the store holds, and replaces it.
         seed: Of the orders.
+        kept_parameters: Of the networks that stay in memory between rounds, 800 MB by default; those beyond are built
+            for each turn.
     """
 
-    device: torch.device
-    identity: DeviceIdentity
-    protocol: MeasurementProtocol
-    meter: EnergyMeter | Unavailable
-    resolution: int
-    num_classes: int
+    setup: Setup
+    shape: NetworkShape
     throughput_batch_size: int | None = None
     is_fresh: bool = False
     seed: int = 0
+    kept_parameters: int = 200_000_000
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of one image."""
-        return IN_CHANNELS, self.resolution, self.resolution
+        return self.shape.in_channels, self.shape.resolution, self.shape.resolution
 
     def key(self) -> dict[str, Any]:
         """The measurement key that all these figures share."""
-        return self._key(self.protocol, self.meter)
+        return self._key(self.setup.protocol, self.setup.meter)
 
     def document(
         self,
-        networks: Sequence[Subject],
+        networks: Sequence[Network],
         *,
         baseline: str | None = None,
         on_turn: Callable[[Turn], None] = lambda _: None,
@@ -157,7 +164,7 @@ class Profiler:
             UsageError: A network does not exist or does not take such images; nothing is measured then.
             EnvironmentFailure: Device, meter or database failed.
         """
-        built = _Networks(self.resolution, self.num_classes)
+        built = _Built(self.shape, self.kept_parameters)
         tasks = [self._task(network, built) for network in networks]
         throughputs = [self._throughput_task(task) for task in tasks]
         everything = [*tasks, *(task for task in throughputs if task is not None)]
@@ -170,7 +177,7 @@ class Profiler:
         if baseline is not None:
             _add_ratios(rows, baseline)
         return {
-            "device": self.identity.to_dict(),
+            "device": self.setup.identity.to_dict(),
             "measurement_key": self.key(),
             "baseline": baseline,
             "seed": self.seed,
@@ -179,27 +186,20 @@ class Profiler:
         }
 
     def _key(self, protocol: MeasurementProtocol, meter: EnergyMeter | Unavailable | None) -> dict[str, Any]:
-        return network_key(
-            self.identity,
-            protocol,
-            self.input_shape,
-            meter,
-            num_classes=self.num_classes,
-            stem_reduction=stem_reduction_for(self.resolution),
-        )
+        return network_key(self.setup.identity, protocol, self.shape, meter)
 
-    def _task(self, network: Subject, built: _Networks) -> _Task:
+    def _task(self, network: Network, built: _Built) -> _Task:
         try:
             costs = count_costs(built.get(network), self.input_shape)
         except UsageError as error:
             known = network.label in error.problem
             raise UsageError(error.problem if known else f"{network.label}: {error.problem}", error.fix) from None
-        return _Task(network, costs, self.protocol, self.meter)
+        return _Task(network, costs, self.setup.protocol, self.setup.meter)
 
     def _throughput_task(self, task: _Task) -> _Task | None:
-        if self.throughput_batch_size in {None, self.protocol.batch_size}:
+        if self.throughput_batch_size in {None, self.setup.protocol.batch_size}:
             return None
-        protocol = self.protocol.model_copy(update={"batch_size": self.throughput_batch_size})
+        protocol = self.setup.protocol.model_copy(update={"batch_size": self.throughput_batch_size})
         return _Task(task.network, task.costs, protocol, meter=None)
 
     def _recall(self, task: _Task) -> None:
@@ -207,16 +207,14 @@ class Profiler:
         if task.network.store is None or self.is_fresh:
             return
         digest = key_digest(self._key(task.protocol, task.meter))
-        record = task.network.store.measurement_record(digest, task.network.identity(self.resolution))
+        record = task.network.store.measurement_record(digest, task.network.identity(self.shape))
         if record is not None:
             task.result, task.measured_at = Measurement.from_dict(record.result), record.measured_at
             task.is_stored = True
 
-    def _measure_all(
-        self, tasks: Sequence[_Task], built: _Networks, on_turn: Callable[[Turn], None]
-    ) -> list[list[str]]:
+    def _measure_all(self, tasks: Sequence[_Task], built: _Built, on_turn: Callable[[Turn], None]) -> list[list[str]]:
         """Measures round by round; returns the labels in the order they had."""
-        rounds = self.protocol.rounds
+        rounds = self.setup.protocol.rounds
         orders = interleaved(len(tasks), rounds, self.seed) if tasks else []
         number = 0
         for order in orders:
@@ -228,11 +226,11 @@ class Profiler:
                     self._measure(task, built)
         return [[tasks[index].network.label for index in order] for order in orders]
 
-    def _measure(self, task: _Task, built: _Networks) -> None:
+    def _measure(self, task: _Task, built: _Built) -> None:
         """A round of a network; the last one completes it. One that fails is not tried again."""
         model, protocol = built.get(task.network), per_round(task.protocol)
         try:
-            part = measure(model, self.input_shape, self.device, protocol, task.meter, costs=task.costs)
+            part = measure(model, self.input_shape, self.setup.device, protocol, task.meter, costs=task.costs)
         except CandidateError as error:
             task.failure = str(error)
             return
@@ -247,10 +245,10 @@ class Profiler:
         if task.network.store is None or lacks_energy:
             return
         key = self._key(task.protocol, task.meter)
-        network = task.network.identity(self.resolution)
+        network = task.network.identity(self.shape)
         task.network.store.save_measurement(key_digest(key), key, network, result.to_dict(), replace=self.is_fresh)
 
-    def _row(self, task: _Task, throughput: _Task, built: _Networks) -> dict[str, Any]:
+    def _row(self, task: _Task, throughput: _Task, built: _Built) -> dict[str, Any]:
         costs, result = task.costs, task.result
         memory, notes = self._peak_memory(task, built)
         measured = {} if result is None else result.to_dict()
@@ -276,13 +274,13 @@ class Profiler:
             "uncounted": list(costs.uncounted),
         }
 
-    def _peak_memory(self, task: _Task, built: _Networks) -> tuple[int | None, list[str]]:
+    def _peak_memory(self, task: _Task, built: _Built) -> tuple[int | None, list[str]]:
         """Peak memory, or why there is none."""
         if task.failure is not None:
             return None, [task.failure]
         model = built.get(task.network)
         try:
-            return peak_memory_bytes(model, self.input_shape, self.device, task.protocol, costs=task.costs), []
+            return peak_memory_bytes(model, self.input_shape, self.setup.device, task.protocol, costs=task.costs), []
         except CandidateError as error:
             return None, [str(error)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from osanas.study.records import EvaluationRecord
+from osanas.study.records import Candidate
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Savings:
 
 
 def savings_of(
-    evaluations: Sequence[EvaluationRecord], rungs: Sequence[int], *, duplicates: int, epochs_trained: int
+    evaluations: Sequence[Candidate], rungs: Sequence[int], *, duplicates: int, epochs_trained: int
 ) -> Savings:
     """Counts what a study's evaluations saved.
 

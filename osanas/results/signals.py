@@ -11,10 +11,10 @@ from osanas.genotype.space import SearchSpace
 from osanas.strategy.features import Features
 from osanas.strategy.history import history_of
 from osanas.strategy.signals import rank_correlations, signals_document
-from osanas.study.records import EvaluationRecord, StudyRecord
+from osanas.study.records import Candidate, StudyRecord
 
 
-def study_signals(record: StudyRecord, evaluations: Sequence[EvaluationRecord]) -> dict[str, Any] | None:
+def study_signals(record: StudyRecord, evaluations: Sequence[Candidate]) -> dict[str, Any] | None:
     """How well each cheap signal ranked the candidates of a study, as JSON.
 
     Args:
@@ -22,22 +22,12 @@ def study_signals(record: StudyRecord, evaluations: Sequence[EvaluationRecord]) 
         evaluations: All of it.
 
     Returns:
-        As ``signals_document``; None for a study of another evaluator, which does not tell what its networks are
-        built for.
+        As ``signals_document``; None for a study whose identity does not tell what its networks are built for.
     """
     identity = record.identity
     data, reduction = identity.get("data"), identity.get("stem_reduction")
-    if not isinstance(data, Mapping) or reduction is None:
+    if not isinstance(data, Mapping) or reduction is None or not {"resolution", "in_channels"} <= data.keys():
         return None
-    shape = NetworkShape(data["resolution"], data["in_channels"], data["num_classes"], reduction)
-    space = SearchSpace.from_dict(identity["space"])
-    features = Features(SpaceAt(space, shape))
-    rungs = tuple(identity["rungs"])
-    history = history_of(
-        evaluations,
-        rungs=rungs,
-        objectives=tuple(identity["objectives"]),
-        limits=record.limits,
-        key=record.search_key or "",
-    )
-    return signals_document(rank_correlations(history, features), rungs)
+    shape = NetworkShape(data["resolution"], data["in_channels"], data.get("num_classes"), reduction)
+    features = Features(SpaceAt(SearchSpace.from_dict(identity["space"]), shape))
+    return signals_document(rank_correlations(history_of(evaluations, record), features), record.rungs)

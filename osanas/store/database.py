@@ -82,8 +82,13 @@ def tune(engine: Engine) -> None:
 
 
 @contextmanager
-def creation_lock(engine: Engine) -> Iterator[None]:
-    """Holds off other workers while tables are made: two that make them at once fail in many ways."""
+def creation_lock(engine: Engine, timeout_s: float = SQLITE_TIMEOUT_S) -> Iterator[None]:
+    """Holds off other workers while tables are made: two that make them at once fail in many ways.
+
+    Args:
+        engine: Of the database.
+        timeout_s: How long to wait for another process, in seconds; a server's lock is waited for as long as it takes.
+    """
     path = sqlite_path(engine.url)
     if path is None:
         with engine.begin() as connection:
@@ -91,12 +96,12 @@ def creation_lock(engine: Engine) -> Iterator[None]:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
             yield
         return
-    lock = FileLock(path.with_name(path.name + ".lock"), timeout=SQLITE_TIMEOUT_S)
+    lock = FileLock(path.with_name(path.name + ".lock"), timeout=timeout_s)
     try:
         lock.acquire()
     except Timeout:
         raise EnvironmentFailure(
-            f"Another process has been creating {path} for {SQLITE_TIMEOUT_S:.0f} seconds.",
+            f"Another process has been creating {path} for {timeout_s:.0f} seconds.",
             f"Wait for it to end, or remove {path}.lock if no osanas process is left, and run the same command again.",
         ) from None
     except OSError as error:
@@ -141,7 +146,7 @@ def open_engine(url: URL, *, create: bool, timeout_s: float = SQLITE_TIMEOUT_S) 
         ) from None
     tune(engine)
     try:
-        with database_errors(url), creation_lock(engine):
+        with database_errors(url), creation_lock(engine, timeout_s):
             _prepare(engine, create=create)
     except OsanasError:
         engine.dispose()

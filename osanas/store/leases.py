@@ -1,179 +1,323 @@
-"""Leases: which worker lives and which trial it holds. A worker that dies or is cut off loses its trial to another.
+"""A worker's place in a study: which worker lives and which trial it holds.
 
 Optuna's heartbeat does not cover ask-and-tell, so this is ours. Times are the database's, so that the clocks of
-several machines need not agree. Whatever a worker does with its lease fails once another has cleared it away.
+several machines need not agree.
 """
 
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from osanas.errors import EnvironmentFailure, OsanasError
+from osanas.genotype.architecture import Architecture
 from osanas.machine.process import ProcessIdentity, this_process
-from osanas.store.rows import evaluation_record, lock_study, row_count, update_lease
+from osanas.store.rows import MEASURED, lock_study, lower_rung, row_count
 from osanas.store.store import Store
-from osanas.store.tables import CandidateRow, EvaluationRow, LeaseRow
-from osanas.study.records import EvaluationRecord, Holder, Lease
-
-LEASE_S = 60.0
-RENEWAL_S = 10.0
-CLOSING_PATIENCE_S = 5.0
-"""A lease that cannot be given back expires by itself."""
+from osanas.store.tables import CandidateRow, DuplicateRow, EvaluationRow, LeaseRow
+from osanas.study.records import Candidate, Holder, Others, Outcome
 
 
-def open_lease(store: Store, study_id: int) -> Lease:
-    """Registers this process as a worker of a study."""
-    me = this_process()
+@dataclass(frozen=True)
+class Pace:
+    """What a worker does again and again, and how long it waits, in seconds.
 
-    def work(session: Session) -> Lease:
-        row = LeaseRow(
-            study_id=study_id,
-            host=me.host,
-            boot_id=me.boot_id,
-            pid=me.pid,
-            process_started=me.process_started,
-            expires_at=_now(session) + LEASE_S,
-            trial=None,
-        )
-        session.add(row)
-        session.flush()
-        return Lease(row.id, study_id)
-
-    return store.write(work)
-
-
-def close_lease(store: Store, lease: Lease) -> None:
-    """Gives the lease back, with the trial it may hold, if the database can be reached."""
-    with suppress(EnvironmentFailure):
-        store.write(
-            lambda session: session.execute(sa.delete(LeaseRow).where(LeaseRow.id == lease.id)), CLOSING_PATIENCE_S
-        )
-
-
-def renew(store: Store, lease: Lease) -> bool:
-    """Extends the lease. False if it is gone: it had expired, and another worker cleared it away."""
-
-    def work(session: Session) -> bool:
-        expires_at = _now(session) + LEASE_S
-        statement = sa.update(LeaseRow).where(LeaseRow.id == lease.id).values(expires_at=expires_at)
-        return row_count(session.execute(statement)) == 1
-
-    return store.write(work)
-
-
-def release(store: Store, lease: Lease) -> None:
-    """Lets go of the trial and of the place in the study's total."""
-    store.write(lambda session: update_lease(session, lease, trial=None, reserved=False))
-
-
-def reserve(store: Store, lease: Lease, target: int, epochs: int) -> bool:
-    """Takes a place towards the total of trained candidates, if one is left; so workers together never overshoot.
-
-    Args:
-        target: The total.
-        epochs: The lowest rung: its complete evaluations count, and the unfinished ones, since somebody will go on
-            with each.
-
-    Raises:
-        EnvironmentFailure: The lease is gone.
+    Attributes:
+        lease_s: After which a lease that is not renewed expires.
+        renewal_s: Between two renewals.
+        closing_s: For which giving a lease back is tried; one that cannot be given back expires by itself.
+        poll_s: Between two looks at what other workers do, while there is nothing else to do.
+        database_s: For which a transaction is tried again while the database is away or locked.
     """
 
-    def work(session: Session) -> bool:
-        lock_study(session, lease.study_id)
-        _drop_dead(session, lease)
-        taken = session.scalar(
-            sa.select(sa.func.count())
-            .select_from(EvaluationRow)
-            .where(
-                EvaluationRow.study_id == lease.study_id,
-                EvaluationRow.epochs == epochs,
-                EvaluationRow.status.in_(("complete", "running")),
+    lease_s: float = 60.0
+    renewal_s: float = 10.0
+    closing_s: float = 5.0
+    poll_s: float = 2.0
+    database_s: float = 60.0
+
+
+class Lease:
+    """This process as a worker of a study.
+
+    Between two steps a worker is idle. Whatever it does raises ``EnvironmentFailure`` once its row is gone.
+
+    | state    | reserved | trial | holds                                   | leaves it by                         |
+    |----------|----------|-------|-----------------------------------------|--------------------------------------|
+    | idle     | no       | none  | nothing                                 | ``reserve``, ``claim``, ``adopt``    |
+    | starting | yes      | none  | a place in the total, or an evaluation  | ``claim`` or ``assign_trial`` with a |
+    |          |          |       | whose trial is still to be made         | trial, ``look``                      |
+    | holding  | yes      | one   | the evaluation of that trial            | ``finish``                           |
+    | gone     | no row   |       | nothing: it had expired, or its process | never                                |
+    |          |          |       | had ended, and another cleared it away  |                                      |
+
+    Attributes:
+        id: Of its row.
+        study_id: Of the study's row.
+        lost: Set when the lease is gone; the trial then belongs to another worker.
+    """
+
+    def __init__(self, store: Store, study_id: int, lease_id: int, pace: Pace) -> None:
+        self.id = lease_id
+        self.study_id = study_id
+        self.lost = threading.Event()
+        self._store = store
+        self._pace = pace
+
+    # its life -----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    @contextmanager
+    def open(cls, store: Store, study_id: int, pace: Pace) -> Iterator[Lease]:
+        """Registers this process, renews the lease in a thread meanwhile, and gives it back with what it may hold."""
+        lease = cls(store, study_id, store.write(lambda session: _insert(session, study_id, pace)), pace)
+        stop = threading.Event()
+        thread = threading.Thread(target=lease._keep, args=(stop,), name="osanas-lease", daemon=True)
+        thread.start()
+        try:
+            yield lease
+        finally:
+            stop.set()
+            thread.join(pace.closing_s)  # it may be waiting for a database that is away
+            with suppress(EnvironmentFailure):
+                store.write(
+                    lambda session: session.execute(sa.delete(LeaseRow).where(LeaseRow.id == lease.id)), pace.closing_s
+                )
+
+    def _keep(self, stop: threading.Event) -> None:
+        while not stop.wait(self._pace.renewal_s):
+            try:
+                alive = self.renew()
+            except OsanasError:
+                continue  # the worker's own next transaction reports a database that stays away
+            if not alive:
+                self.lost.set()
+                return
+
+    def renew(self) -> bool:
+        """Extends the lease. False if it is gone."""
+
+        def work(session: Session) -> bool:
+            expires_at = _now(session) + self._pace.lease_s
+            statement = sa.update(LeaseRow).where(LeaseRow.id == self.id).values(expires_at=expires_at)
+            return row_count(session.execute(statement)) == 1
+
+        return self._store.write(work)
+
+    # the other workers --------------------------------------------------------------------------------------------
+
+    def look(self) -> Others:
+        """Looks at the other workers, clears away the dead ones, and is idle afterwards."""
+
+        def work(session: Session) -> Others:
+            self._enter(session)
+            self._set(session, trial=None, reserved=False)
+            rows = self._others(session)
+            return Others(
+                holders=tuple(Holder(row.trial, row.host, row.pid) for row in rows if row.trial is not None),
+                starting=sum(row.reserved and row.trial is None for row in rows),
+                older=sum(row.id < self.id for row in rows),
             )
-        )
-        starting = sum(row.reserved and row.trial is None for row in _others(session, lease))
-        free = (taken or 0) + starting < target
-        update_lease(session, lease, trial=None, reserved=free)
-        return free
 
-    return store.write(work)
+        return self._store.write(work)
+
+    def reserve(self, target: int, epochs: int) -> bool:
+        """Takes a place towards the total of trained candidates, if one is left; so workers together never overshoot.
+
+        Args:
+            target: The total.
+            epochs: The lowest rung: its complete evaluations count, and the unfinished ones, since somebody will go on
+                with each.
+        """
+
+        def work(session: Session) -> bool:
+            self._enter(session)
+            taken = session.scalar(
+                sa.select(sa.func.count())
+                .select_from(EvaluationRow)
+                .where(
+                    EvaluationRow.study_id == self.study_id,
+                    EvaluationRow.epochs == epochs,
+                    EvaluationRow.status.in_(("complete", "running")),
+                )
+            )
+            starting = sum(row.reserved and row.trial is None for row in self._others(session))
+            free = (taken or 0) + starting < target
+            self._set(session, trial=None, reserved=free)
+            return free
+
+        return self._store.write(work)
+
+    # evaluations --------------------------------------------------------------------------------------------------
+
+    def claim(self, architecture: Architecture, epochs: int, trial: int | None) -> tuple[Candidate, bool]:
+        """Claims the evaluation of a network at a fidelity, if nobody has.
+
+        Of a network that was trained to a lower rung, the new evaluation has that one's costs.
+
+        Args:
+            architecture: The network, in canonical form.
+            epochs: The rung.
+            trial: Optuna's trial that asks for it; None if there is none yet.
+
+        Returns:
+            The evaluation, and whether it is ours to do.
+        """
+
+        def work(session: Session) -> tuple[Candidate, bool]:
+            lock_study(session, self.study_id)
+            candidate = session.scalar(
+                sa.select(CandidateRow).where(
+                    CandidateRow.study_id == self.study_id, CandidateRow.digest == architecture.digest
+                )
+            )
+            if candidate is None:
+                candidate = CandidateRow(
+                    study_id=self.study_id, digest=architecture.digest, architecture=architecture.to_dict()
+                )
+                session.add(candidate)
+                session.flush()
+            rungs = self._store.rungs_of(session, candidate.id)
+            found = next((one for one in rungs if one.epochs == epochs), None)
+            if found is not None:
+                ours = trial is not None and found.trial == trial and found.status == "running"
+                return found, ours  # ours if the connection was lost after the claim was stored
+            row = EvaluationRow(
+                study_id=self.study_id,
+                candidate_id=candidate.id,
+                epochs=epochs,
+                trial=trial,
+                status="running",
+                started_at=time.time(),
+            )
+            lower = lower_rung(epochs, rungs)
+            for name in MEASURED if lower is not None else ():
+                setattr(row, name, getattr(lower, name))
+            session.add(row)
+            self._set(session, trial=trial, reserved=True)
+            session.flush()
+            return self._store.evaluation(session, row), True
+
+        return self._store.write(work)
+
+    def reopen(self, evaluation: int, trial: int | None) -> Candidate | None:
+        """Takes an infeasible evaluation up again under another trial, since the limits have changed.
+
+        Args:
+            evaluation: Its number.
+            trial: As for ``claim``.
+
+        Returns:
+            None if somebody else was first. The trial it had becomes a duplicate of the new one.
+        """
+
+        def work(session: Session) -> Candidate | None:
+            lock_study(session, self.study_id)
+            row = session.get_one(EvaluationRow, evaluation)
+            if row.status != "infeasible":
+                return None  # or ours, if the connection was lost after the commit: then it is adopted
+            if row.trial is not None:
+                session.add(DuplicateRow(study_id=row.study_id, trial=row.trial, evaluation_id=row.id))
+            row.trial, row.status, row.reason, row.reason_kind, row.finished_at = trial, "running", None, None, None
+            self._set(session, trial=trial, reserved=True)
+            session.flush()
+            return self._store.evaluation(session, row)
+
+        return self._store.write(work)
+
+    def adopt(self, evaluation: int) -> Candidate | None:
+        """Takes over an unfinished evaluation whose worker is gone. None if it is another's, or finished."""
+
+        def work(session: Session) -> Candidate | None:
+            self._enter(session)
+            row = session.get_one(EvaluationRow, evaluation)
+            others = self._others(session)
+            # one without a trial may be that of a worker that is about to make the trial
+            is_held = any(other.reserved and other.trial == row.trial for other in others)
+            if is_held or row.status != "running":
+                return None
+            self._set(session, trial=row.trial, reserved=True)
+            return self._store.evaluation(session, row)
+
+        return self._store.write(work)
+
+    def assign_trial(self, evaluation: int, trial: int) -> None:
+        """Notes the Optuna trial of a claimed evaluation."""
+
+        def work(session: Session) -> None:
+            lock_study(session, self.study_id)
+            self._set(session, trial=trial, reserved=True)
+            session.execute(sa.update(EvaluationRow).where(EvaluationRow.id == evaluation).values(trial=trial))
+
+        self._store.write(work)
+
+    def finish(self, evaluation: int, outcome: Outcome) -> None:
+        """Stores how an evaluation ended, and frees this worker's place in the same transaction."""
+
+        def work(session: Session) -> None:
+            lock_study(session, self.study_id)
+            self._set(session, trial=None, reserved=False)
+            row = session.get_one(EvaluationRow, evaluation)
+            row.status, row.score = outcome.status, outcome.score
+            row.reason_kind, row.reason = outcome.reason_kind, outcome.reason
+            row.training_seconds, row.finished_at = outcome.training_seconds, time.time()
+
+        self._store.write(work)
+
+    # within a transaction -----------------------------------------------------------------------------------------
+
+    def _set(self, session: Session, *, trial: int | None, reserved: bool) -> None:
+        statement = sa.update(LeaseRow).where(LeaseRow.id == self.id).values(trial=trial, reserved=reserved)
+        if row_count(session.execute(statement)) == 0:
+            raise lease_lost()
+
+    def _enter(self, session: Session) -> None:
+        """Locks the study and clears the leases that expired, at once those of this machine's ended processes."""
+        lock_study(session, self.study_id)
+        now = _now(session)
+        dead = [
+            row.id
+            for row in self._others(session)
+            if row.expires_at < now
+            or ProcessIdentity(row.host, row.boot_id, row.pid, row.process_started).is_dead_here()
+        ]
+        session.execute(sa.delete(LeaseRow).where(LeaseRow.id.in_(dead)))
+        session.expire_all()
+
+    def _others(self, session: Session) -> list[LeaseRow]:
+        mine = LeaseRow.id == self.id
+        return list(session.scalars(sa.select(LeaseRow).where(LeaseRow.study_id == self.study_id, ~mine)))
 
 
-def rank(store: Store, lease: Lease) -> int:
-    """How many living workers of the study began before this one."""
-
-    def work(session: Session) -> int:
-        lock_study(session, lease.study_id)
-        _drop_dead(session, lease)
-        return sum(row.id < lease.id for row in _others(session, lease))
-
-    return store.write(work)
+def lease_lost() -> EnvironmentFailure:
+    """The error of a worker whose lease is gone."""
+    return EnvironmentFailure(
+        "This worker was cut off from the database for longer than its lease.",
+        "Run the same command again; a trial that it held goes on with another worker.",
+    )
 
 
-def adopt(store: Store, lease: Lease) -> EvaluationRecord | None:
-    """Takes over an unfinished evaluation whose worker is gone.
-
-    Returns:
-        The evaluation that is ours now, or None if all have living holders.
-
-    Raises:
-        EnvironmentFailure: The lease is gone.
-    """
-
-    def work(session: Session) -> EvaluationRecord | None:
-        lock_study(session, lease.study_id)
-        _drop_dead(session, lease)
-        others = _others(session, lease)
-        held: set[int | None] = {row.trial for row in others if row.trial is not None}
-        if any(row.reserved and row.trial is None for row in others):
-            held.add(None)  # an evaluation without a trial may be that worker's: it is about to make the trial
-        rows = session.execute(
-            sa.select(EvaluationRow, CandidateRow)
-            .join(CandidateRow, EvaluationRow.candidate_id == CandidateRow.id)
-            .where(EvaluationRow.study_id == lease.study_id, EvaluationRow.status == "running")
-            .order_by(EvaluationRow.id)
-        )
-        for row, candidate in rows:
-            if row.trial not in held:
-                update_lease(session, lease, trial=row.trial, reserved=True)
-                return evaluation_record(row, candidate)
-        return None
-
-    return store.write(work)
-
-
-def others(store: Store, lease: Lease) -> tuple[list[Holder], bool]:
-    """The trials that other living workers hold, and whether one of them is about to start one."""
-
-    def work(session: Session) -> tuple[list[Holder], bool]:
-        lock_study(session, lease.study_id)
-        _drop_dead(session, lease)
-        rows = _others(session, lease)
-        holders = [Holder(row.trial, row.host, row.pid) for row in rows if row.trial is not None]
-        return holders, any(row.reserved and row.trial is None for row in rows)
-
-    return store.write(work)
-
-
-def _others(session: Session, lease: Lease) -> list[LeaseRow]:
-    mine = LeaseRow.id == lease.id
-    return list(session.scalars(sa.select(LeaseRow).where(LeaseRow.study_id == lease.study_id, ~mine)))
-
-
-def _drop_dead(session: Session, lease: Lease) -> None:
-    """Clears others' leases that expired, and at once those of processes of this machine that ended."""
-    now = _now(session)
-    dead = [
-        row.id
-        for row in _others(session, lease)
-        if row.expires_at < now or ProcessIdentity(row.host, row.boot_id, row.pid, row.process_started).is_dead_here()
-    ]
-    session.execute(sa.delete(LeaseRow).where(LeaseRow.id.in_(dead)))
-    session.expire_all()
+def _insert(session: Session, study_id: int, pace: Pace) -> int:
+    me = this_process()
+    row = LeaseRow(
+        study_id=study_id,
+        host=me.host,
+        boot_id=me.boot_id,
+        pid=me.pid,
+        process_started=me.process_started,
+        expires_at=_now(session) + pace.lease_s,
+        trial=None,
+    )
+    session.add(row)
+    session.flush()
+    return row.id
 
 
 def _now(session: Session) -> float:
@@ -181,35 +325,3 @@ def _now(session: Session) -> float:
     value = session.scalar(sa.select(sa.func.current_timestamp()))
     moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-class LeaseKeeper:
-    """Renews a lease in a thread for as long as the worker lives.
-
-    Attributes:
-        lost: Set when the lease is gone; the trial then belongs to another worker.
-    """
-
-    def __init__(self, store: Store, lease: Lease, period_s: float = RENEWAL_S) -> None:
-        self.lost = threading.Event()
-        self._store, self._lease, self._period_s = store, lease, period_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="osanas-lease", daemon=True)
-
-    def __enter__(self) -> LeaseKeeper:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(CLOSING_PATIENCE_S)  # it may be waiting for a database that is away
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._period_s):
-            try:
-                alive = renew(self._store, self._lease)
-            except OsanasError:
-                continue  # the worker's own next transaction reports a database that stays away
-            if not alive:
-                self.lost.set()
-                return

@@ -4,56 +4,63 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from osanas.store.store import Store
 from osanas.store.tables import MeasurementRow, ReferenceRow
-from osanas.study.records import ReferencePoint
+from osanas.study.records import DRIFT
 
 
-def add_reference(store: Store, study_id: int, key_digest: str, latency_ms: float, flags: Iterable[str] = ()) -> None:
-    """Adds a point to the series."""
-    row = {
-        "study_id": study_id,
-        "key_digest": key_digest,
-        "latency_ms": latency_ms,
-        "flags": list(flags),
-        "measured_at": time.time(),
-    }
-    store.write(lambda session: session.execute(sa.insert(ReferenceRow).values(**row)))
+@dataclass(frozen=True)
+class References:
+    """Latencies of the reference network under one measurement key, over all studies of a database.
 
-
-def references(store: Store, *, study_id: int | None = None, key_digest: str | None = None) -> list[ReferencePoint]:
-    """The points of a study or of a measurement key over all studies, or of both, oldest first."""
-    wanted = sa.select(ReferenceRow).order_by(ReferenceRow.id)
-    if study_id is not None:
-        wanted = wanted.where(ReferenceRow.study_id == study_id)
-    if key_digest is not None:
-        wanted = wanted.where(ReferenceRow.key_digest == key_digest)
-    with store.read() as session:
-        rows = session.scalars(wanted)
-        return [ReferencePoint(row.latency_ms, tuple(row.flags), row.measured_at) for row in rows]
-
-
-def flag_measurements(store: Store, measured: Iterable[tuple[str, str]], flag: str) -> None:
-    """Adds a flag to stored measurements.
-
-    Args:
-        measured: Digest of the key and network of each.
-        flag: A word.
+    Attributes:
+        store: The open store.
+        study_id: Of the study that adds points.
+        key_digest: Of the measurement key.
     """
-    pairs = list(measured)
 
-    def work(session: Session) -> None:
-        for key_digest, network in pairs:
-            row = session.scalar(
-                sa.select(MeasurementRow).where(
-                    MeasurementRow.key_digest == key_digest, MeasurementRow.network == network
+    store: Store
+    study_id: int
+    key_digest: str
+
+    def good_ms(self) -> list[float]:
+        """The points that were no drift, in milliseconds, oldest first."""
+        wanted = sa.select(ReferenceRow).where(ReferenceRow.key_digest == self.key_digest).order_by(ReferenceRow.id)
+        with self.store.read() as session:
+            return [row.latency_ms for row in session.scalars(wanted) if DRIFT not in row.flags]
+
+    def add(self, latency_ms: float, *, is_drift: bool) -> None:
+        """Adds a point."""
+        row = {
+            "study_id": self.study_id,
+            "key_digest": self.key_digest,
+            "latency_ms": latency_ms,
+            "flags": [DRIFT] if is_drift else [],
+            "measured_at": time.time(),
+        }
+        self.store.write(lambda session: session.execute(sa.insert(ReferenceRow).values(**row)))
+
+    def flag_drift(self, measured: Iterable[tuple[str, str]]) -> None:
+        """Flags stored measurements as taken during a drift.
+
+        Args:
+            measured: Digest of the key and network of each.
+        """
+        pairs = list(measured)
+
+        def work(session: Session) -> None:
+            for key_digest, network in pairs:
+                row = session.scalar(
+                    sa.select(MeasurementRow).where(
+                        MeasurementRow.key_digest == key_digest, MeasurementRow.network == network
+                    )
                 )
-            )
-            if row is not None and flag not in row.result.get("flags", ()):
-                row.result = {**row.result, "flags": [*row.result.get("flags", ()), flag]}
+                if row is not None and DRIFT not in row.result.get("flags", ()):
+                    row.result = {**row.result, "flags": [*row.result.get("flags", ()), DRIFT]}
 
-    store.write(work)
+        self.store.write(work)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, cast
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from osanas.errors import EnvironmentFailure
 from osanas.genotype.architecture import Architecture
-from osanas.store.tables import CandidateRow, DuplicateRow, EpochRow, EvaluationRow, LeaseRow, StudyRow
-from osanas.study.config import LIMITED, StudyConfig
-from osanas.study.records import Candidate, EvaluationRecord, Lease, Status, StudyRecord
+from osanas.store.tables import CandidateRow, EpochRow, EvaluationRow, StudyRow
+from osanas.study.config import StudyConfig
+from osanas.study.records import UNNUMBERED, Candidate, Status, StudyRecord, score_of
+
+MEASURED = ("latency_ms", "energy_mj", "energy_source", "measurement_key")
+"""Costs of an evaluation that depend on the measurement key."""
+
+COUNTED = ("parameters", "multiply_adds", "memory_access_elements")
+"""Costs of a candidate that need no measuring."""
 
 
 def lock_study(session: Session, study_id: int) -> None:
@@ -25,29 +31,11 @@ def row_count(result: sa.Result[Any]) -> int:
     return cast("sa.CursorResult[Any]", result).rowcount
 
 
-def update_lease(session: Session, lease: Lease, *, trial: int | None, reserved: bool) -> None:
-    """Notes the trial that a worker holds, and whether it has a place in the study's total.
-
-    Raises:
-        EnvironmentFailure: The lease is gone: it expired, and another worker cleared it away.
-    """
-    statement = sa.update(LeaseRow).where(LeaseRow.id == lease.id).values(trial=trial, reserved=reserved)
-    if row_count(session.execute(statement)) == 0:
-        raise lease_lost()
-
-
-def lease_lost() -> EnvironmentFailure:
-    """The error of a worker whose lease is gone."""
-    return EnvironmentFailure(
-        "This worker was cut off from the database for longer than its lease.",
-        "Run the same command again; a trial that it held goes on with another worker.",
-    )
-
-
 def study_record(row: StudyRow) -> StudyRecord:
     """A study's row as a plain record."""
     known = {key: value for key, value in row.config.items() if key in StudyConfig.model_fields}
-    config = StudyConfig.model_validate(known)  # another version of osanas may have had more options
+    # another version of osanas may have had more options
+    config = StudyConfig.model_validate(known, context={"score": score_of(row.identity).name})
     return StudyRecord(
         id=row.id,
         name=row.name,
@@ -60,117 +48,96 @@ def study_record(row: StudyRow) -> StudyRecord:
     )
 
 
-def evaluation_record(row: EvaluationRow, candidate: CandidateRow) -> EvaluationRecord:
-    """A row and its candidate as a plain record, without its training loss."""
-    return EvaluationRecord(
-        id=row.id,
-        digest=candidate.digest,
-        epochs=row.epochs,
-        trial=row.trial,
-        status=cast("Literal['running', 'complete', 'infeasible', 'failed']", row.status),
-        reason_kind=row.reason_kind,
-        reason=row.reason,
-        accuracy=row.accuracy,
-        costs={
-            "latency_ms": row.latency_ms,
-            "energy_mj": row.energy_mj,
-            "parameters": candidate.parameters,
-            "multiply_adds": candidate.multiply_adds,
-        },
-        architecture=Architecture.from_dict(candidate.architecture),
-        measurement_key=row.measurement_key,
-    )
+_OF_EVALUATION = (
+    *("epochs", "status", "reason_kind", "reason", "score", "training_seconds"),
+    *MEASURED,
+)
+_OF_CANDIDATE = ("digest", *COUNTED)
 
 
-def evaluations_of(study_id: int) -> sa.Select[Any]:
-    """All evaluations of a study in the order of their claims, for ``evaluation_of``.
+def evaluations_of(
+    session: Session, *which: sa.ColumnElement[bool], architectures: dict[str, Architecture]
+) -> list[Candidate]:
+    """Evaluations in the order of their claims, as the trials that they are.
 
-    Columns, since SQLAlchemy takes several times as long to make objects of rows.
+    Columns are read, since SQLAlchemy takes several times as long to make objects of rows.
+
+    Args:
+        session: An open one.
+        which: Conditions; they take all evaluations of a candidate or none, which tells promotions.
+        architectures: Those read before, by digest; new ones are added.
     """
     last = sa.and_(EpochRow.evaluation_id == EvaluationRow.id, EpochRow.epoch == EvaluationRow.epochs)
-    return (
-        sa.select(*EvaluationRow.__table__.columns, *_OF_CANDIDATE, EpochRow.train_loss)
+    wanted = (
+        sa.select(
+            EvaluationRow.id,
+            EvaluationRow.trial,
+            *(getattr(EvaluationRow, name) for name in _OF_EVALUATION),
+            *(getattr(CandidateRow, name) for name in _OF_CANDIDATE),
+            CandidateRow.architecture,
+            EpochRow.train_loss,
+        )
         .join(CandidateRow, EvaluationRow.candidate_id == CandidateRow.id)
         .join(EpochRow, last, isouter=True)
-        .where(EvaluationRow.study_id == study_id)
+        .where(*which)
         .order_by(EvaluationRow.id)
     )
+    found = []
+    for row in session.execute(wanted):
+        if row.digest not in architectures:
+            architectures[row.digest] = Architecture.from_dict(row.architecture)
+        found.append(
+            Candidate(
+                **{name: getattr(row, name) for name in (*_OF_EVALUATION, *_OF_CANDIDATE)},
+                trial=UNNUMBERED if row.trial is None else row.trial,
+                architecture=architectures[row.digest],
+                train_loss=row.train_loss,
+                evaluation=row.id,
+            )
+        )
+    return _with_promotions(found)
 
 
-_OF_CANDIDATE = (
-    CandidateRow.digest,
-    CandidateRow.architecture,
-    CandidateRow.parameters,
-    CandidateRow.multiply_adds,
-)
+def _with_promotions(evaluations: Iterable[Candidate]) -> list[Candidate]:
+    """Each with the trial whose training it goes on with: that of the next lower complete rung of its network."""
+    evaluations = list(evaluations)
+    rungs: dict[str, list[Candidate]] = {}
+    for one in evaluations:
+        rungs.setdefault(one.digest, []).append(one)
+    lower = {one.evaluation: lower_rung(one.epochs, rungs[one.digest]) for one in evaluations}
+    return [
+        one if (found := lower[one.evaluation]) is None else replace(one, promoted_from=found.trial)
+        for one in evaluations
+    ]
 
 
-def evaluation_of(row: sa.Row[Any], architecture: Architecture) -> EvaluationRecord:
-    """A row of ``evaluations_of`` as a plain record."""
-    return EvaluationRecord(
-        **{name: getattr(row, name) for name in _ALIKE},
-        costs={name: getattr(row, name) for name in LIMITED},
-        architecture=architecture,
-    )
+def lower_rung(epochs: int, rungs: Iterable[Candidate]) -> Candidate | None:
+    """The evaluation whose training goes on when its network is trained to more epochs.
 
-
-_ALIKE = (
-    *("id", "digest", "epochs", "trial", "status", "reason_kind", "reason", "accuracy", "measurement_key"),
-    "train_loss",
-)
-
-
-def lower_rung(row: EvaluationRow, rows: Iterable[EvaluationRow]) -> EvaluationRow | None:
-    """The evaluation of the same candidate whose training another one goes on with, among some of that candidate."""
-    lower = [other for other in rows if other.epochs < row.epochs and other.status == "complete"]
+    Args:
+        epochs: To which it is trained.
+        rungs: All evaluations of that network.
+    """
+    lower = [other for other in rungs if other.epochs < epochs and other.is_complete]
     return max(lower, key=lambda other: other.epochs, default=None)
 
 
-def candidate_record(
-    row: EvaluationRow, candidate: CandidateRow, trial: int, promoted_from: int | None = None
-) -> Candidate:
-    """What a trial shows of an evaluation: its own, or the one that it repeats."""
-    status, reason = cast("Status", row.status), row.reason
-    if trial != row.trial:
-        status = "waiting" if row.status == "running" else "duplicate"
-        reason = "a network that another worker begins" if row.trial is None else f"the network of trial {row.trial}"
-    return Candidate(
-        trial=trial,
-        digest=candidate.digest,
-        status=status,
-        epochs=row.epochs,
-        accuracy=row.accuracy,
-        latency_ms=row.latency_ms,
-        energy_mj=row.energy_mj,
-        energy_source=row.energy_source,
-        parameters=candidate.parameters,
-        multiply_adds=candidate.multiply_adds,
-        memory_access_elements=candidate.memory_access_elements,
-        reason=reason,
-        training_seconds=row.training_seconds,
-        promoted_from=promoted_from,
-        architecture=Architecture.from_dict(candidate.architecture),
-        measurement_key=row.measurement_key,
-    )
-
-
-def candidate_records(
-    pairs: Sequence[tuple[EvaluationRow, CandidateRow]], copies: Sequence[DuplicateRow]
-) -> list[Candidate]:
-    """Every trial of a study by number.
+def trials_of(evaluations: Iterable[Candidate], duplicates: Mapping[int, int]) -> list[Candidate]:
+    """Every trial of a study, by number.
 
     Args:
-        pairs: Its evaluations, each with its candidate.
-        copies: Its duplicates.
+        evaluations: Of the study.
+        duplicates: The evaluation that each duplicate trial repeats.
     """
-    originals = {row.id: (row, candidate) for row, candidate in pairs}
-    rungs: dict[int, list[EvaluationRow]] = {}
-    for row, candidate in pairs:
-        rungs.setdefault(candidate.id, []).append(row)
-    records = []
-    for row, candidate in pairs:
-        if row.trial is not None:
-            lower = lower_rung(row, rungs[candidate.id])
-            records.append(candidate_record(row, candidate, row.trial, None if lower is None else lower.trial))
-    records += [candidate_record(*originals[copy.evaluation_id], copy.trial) for copy in copies]
-    return sorted(records, key=lambda record: record.trial)
+    by_number = {one.evaluation: one for one in evaluations}
+    trials = [one for one in by_number.values() if one.trial != UNNUMBERED]
+    trials += [_repeated(by_number[evaluation], trial) for trial, evaluation in duplicates.items()]
+    return sorted(trials, key=lambda one: one.trial)
+
+
+def _repeated(original: Candidate, trial: int) -> Candidate:
+    """The trial of a duplicate."""
+    begun = original.trial != UNNUMBERED
+    reason = f"the network of trial {original.trial}" if begun else "a network that another worker begins"
+    status: Status = "waiting" if original.status == "running" else "duplicate"
+    return replace(original, trial=trial, status=status, reason=reason, promoted_from=None)

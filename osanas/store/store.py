@@ -17,14 +17,11 @@ from osanas.errors import StudyError
 from osanas.genotype.architecture import Architecture
 from osanas.store.database import database_errors, masked, open_engine, parse_url
 from osanas.store.rows import (
-    candidate_records,
-    evaluation_of,
-    evaluation_record,
+    COUNTED,
+    MEASURED,
     evaluations_of,
-    lock_study,
-    lower_rung,
     study_record,
-    update_lease,
+    trials_of,
 )
 from osanas.store.tables import CandidateRow, DuplicateRow, EpochRow, EvaluationRow, MeasurementRow, StudyRow
 from osanas.study.config import StudyConfig
@@ -32,10 +29,7 @@ from osanas.study.identity import require_same
 from osanas.study.records import (
     Candidate,
     CurvePoint,
-    EvaluationRecord,
-    Lease,
     MeasurementRecord,
-    Outcome,
     Status,
     StudyRecord,
     StudySummary,
@@ -44,11 +38,7 @@ from osanas.validation import did_you_mean
 
 Result = TypeVar("Result")
 
-MEASURED = ("latency_ms", "energy_mj", "energy_source", "measurement_key")
-"""Costs of an evaluation that depend on the measurement key."""
-
 PATIENCE_S = 60.0
-"""For how long a transaction is tried again while the database is away or locked."""
 
 
 class Store:
@@ -57,26 +47,29 @@ class Store:
     Args:
         engine: A prepared engine, from ``Store.open``.
         url: Its URL.
+        patience_s: For how long a transaction is tried again while the database is away or locked, in seconds.
     """
 
-    def __init__(self, engine: Engine, url: URL) -> None:
+    def __init__(self, engine: Engine, url: URL, patience_s: float = PATIENCE_S) -> None:
         self.engine = engine
         self.url = url
+        self._patience_s = patience_s
         self._architectures: dict[str, Architecture] = {}  # by digest: reading all evaluations is to be fast
 
     @classmethod
-    def open(cls, url: str, *, create: bool = False) -> Store:
+    def open(cls, url: str, *, create: bool = False, patience_s: float = PATIENCE_S) -> Store:
         """Opens a database.
 
         Args:
             url: Any SQLAlchemy URL.
             create: Whether to make a missing one.
+            patience_s: For how long a transaction is tried again while it is away or locked, in seconds.
 
         Raises:
             OsanasError: As ``open_engine``.
         """
         parsed = parse_url(url)
-        return cls(open_engine(parsed, create=create), parsed)
+        return cls(open_engine(parsed, create=create), parsed, patience_s)
 
     def close(self) -> None:
         """Closes all connections."""
@@ -88,19 +81,23 @@ class Store:
         with database_errors(self.url), Session(self.engine) as session:
             yield session
 
-    def write(self, work: Callable[[Session], Result], patience_s: float = PATIENCE_S) -> Result:
+    def write(self, work: Callable[[Session], Result], patience_s: float | None = None) -> Result:
         """Runs ``work(session)`` in a transaction, again while the database is away or locked.
 
         A connection may be lost after the transaction was stored, or another worker may insert the same row first;
         so ``work`` looks at what is there before it inserts.
 
+        Args:
+            work: What to do; its result is given back.
+            patience_s: Instead of the store's, in seconds.
+
         Raises:
-            EnvironmentFailure: The database stayed away for ``patience_s`` seconds.
+            EnvironmentFailure: The database stayed away for that long.
         """
         attempts = Retrying(
             retry=retry_if_exception(_is_transient),
             wait=wait_random_exponential(0.1, max=5.0),
-            stop=stop_after_delay(patience_s),
+            stop=stop_after_delay(self._patience_s if patience_s is None else patience_s),
             reraise=True,
         )
         with database_errors(self.url):
@@ -186,97 +183,6 @@ class Store:
 
     # evaluations ------------------------------------------------------------------------------------------------
 
-    def claim(
-        self, lease: Lease, digest: str, architecture: Architecture, epochs: int, trial: int | None
-    ) -> tuple[EvaluationRecord, bool]:
-        """Claims the evaluation of a network at a fidelity for the holder of a lease, if nobody has.
-
-        Of a network that was trained to a lower rung, the new evaluation has that one's costs.
-
-        Args:
-            trial: Optuna's trial that asks for it; None if there is none yet.
-
-        Returns:
-            The evaluation, and whether it is ours to do.
-
-        Raises:
-            EnvironmentFailure: The lease is gone.
-        """
-
-        def work(session: Session) -> tuple[EvaluationRecord, bool]:
-            study_id = lease.study_id
-            lock_study(session, study_id)
-            found = self._evaluation(session, study_id, digest, epochs)
-            if found is not None:
-                ours = trial is not None and found.trial == trial and found.status == "running"
-                return found, ours  # ours if the connection was lost after the claim was stored
-            candidate = session.scalar(
-                sa.select(CandidateRow).where(CandidateRow.study_id == study_id, CandidateRow.digest == digest)
-            )
-            if candidate is None:
-                candidate = CandidateRow(study_id=study_id, digest=digest, architecture=architecture.to_dict())
-                session.add(candidate)
-                session.flush()
-            row = EvaluationRow(
-                study_id=study_id,
-                candidate_id=candidate.id,
-                epochs=epochs,
-                trial=trial,
-                status="running",
-                started_at=time.time(),
-            )
-            others = session.scalars(sa.select(EvaluationRow).where(EvaluationRow.candidate_id == candidate.id))
-            lower = lower_rung(row, others)
-            for name in MEASURED if lower is not None else ():
-                setattr(row, name, getattr(lower, name))
-            session.add(row)
-            update_lease(session, lease, trial=trial, reserved=True)
-            session.flush()
-            return evaluation_record(row, candidate), True
-
-        return self.write(work)
-
-    def reopen(self, lease: Lease, evaluation_id: int, trial: int | None) -> EvaluationRecord | None:
-        """Takes an infeasible evaluation up again under another trial, since the limits have changed.
-
-        Args:
-            trial: As for ``claim``.
-
-        Returns:
-            None if somebody else was first. The trial it had becomes a duplicate of the new one.
-
-        Raises:
-            EnvironmentFailure: The lease is gone.
-        """
-
-        def work(session: Session) -> EvaluationRecord | None:
-            lock_study(session, lease.study_id)
-            row = session.get_one(EvaluationRow, evaluation_id)
-            if row.status != "infeasible":
-                return None  # or ours, if the connection was lost after the commit: then it is adopted
-            if row.trial is not None:
-                session.add(DuplicateRow(study_id=row.study_id, trial=row.trial, evaluation_id=row.id))
-            row.trial, row.status, row.reason, row.reason_kind, row.finished_at = trial, "running", None, None, None
-            update_lease(session, lease, trial=trial, reserved=True)
-            session.flush()
-            return evaluation_record(row, session.get_one(CandidateRow, row.candidate_id))
-
-        return self.write(work)
-
-    def assign_trial(self, lease: Lease, evaluation_id: int, trial: int) -> None:
-        """Notes the Optuna trial of a claimed evaluation.
-
-        Raises:
-            EnvironmentFailure: The lease is gone.
-        """
-
-        def work(session: Session) -> None:
-            lock_study(session, lease.study_id)
-            update_lease(session, lease, trial=trial, reserved=True)
-            session.execute(sa.update(EvaluationRow).where(EvaluationRow.id == evaluation_id).values(trial=trial))
-
-        self.write(work)
-
     def add_duplicate(self, study_id: int, trial: int, evaluation_id: int) -> None:
         """Notes that a trial repeats an evaluation."""
 
@@ -287,53 +193,41 @@ class Store:
 
         self.write(work)
 
-    def save_costs(self, evaluation_id: int, costs: Mapping[str, Any]) -> None:
+    def save_costs(self, evaluation: int, costs: Mapping[str, Any]) -> None:
         """Stores what a candidate costs.
 
         Args:
+            evaluation: Number of one of its evaluations.
             costs: ``latency_ms``, ``energy_mj``, ``energy_source``, ``measurement_key`` of the evaluation;
                 ``parameters``, ``multiply_adds``, ``memory_access_elements`` of the candidate.
         """
         measured = {key: costs[key] for key in MEASURED}
-        static = {key: costs[key] for key in ("parameters", "multiply_adds", "memory_access_elements")}
+        counted = {key: costs[key] for key in COUNTED}
 
         def work(session: Session) -> None:
-            row = session.get_one(EvaluationRow, evaluation_id)
+            row = session.get_one(EvaluationRow, evaluation)
             session.execute(sa.update(EvaluationRow).where(EvaluationRow.id == row.id).values(**measured))
-            session.execute(sa.update(CandidateRow).where(CandidateRow.id == row.candidate_id).values(**static))
+            session.execute(sa.update(CandidateRow).where(CandidateRow.id == row.candidate_id).values(**counted))
 
         self.write(work)
 
     def save_epoch(self, evaluation_id: int, point: CurvePoint) -> None:
         """Stores a point of the learning curve; an epoch trained again replaces its first point."""
-        values = {key: getattr(point, key) for key in ("train_loss", "val_loss", "val_accuracy", "seconds")}
+        values = {key: getattr(point, key) for key in ("train_loss", "val_loss", "score", "seconds")}
         self.write(lambda session: session.merge(EpochRow(evaluation_id=evaluation_id, epoch=point.epoch, **values)))
 
-    def finish(self, lease: Lease, evaluation_id: int, outcome: Outcome) -> None:
-        """Stores how an evaluation ended, and frees its worker's place in the same transaction.
-
-        Raises:
-            EnvironmentFailure: The lease is gone, so the evaluation may be another worker's now.
-        """
-
-        def work(session: Session) -> None:
-            lock_study(session, lease.study_id)
-            update_lease(session, lease, trial=None, reserved=False)
-            row = session.get_one(EvaluationRow, evaluation_id)
-            row.status, row.accuracy = outcome.status, outcome.accuracy
-            row.reason_kind, row.reason = outcome.reason_kind, outcome.reason
-            row.training_seconds, row.finished_at = outcome.training_seconds, time.time()
-
-        self.write(work)
-
-    def evaluations(self, study_id: int) -> list[EvaluationRecord]:
-        """All evaluations of a study, in the order of their claims."""
+    def evaluations(self, study_id: int) -> list[Candidate]:
+        """All evaluations of a study, in the order of their claims: its trials without duplicates."""
         with self.read() as session:
-            rows = session.execute(evaluations_of(study_id)).all()
-        for row in rows:
-            if row.digest not in self._architectures:
-                self._architectures[row.digest] = Architecture.from_dict(row.architecture)
-        return [evaluation_of(row, self._architectures[row.digest]) for row in rows]
+            return evaluations_of(session, EvaluationRow.study_id == study_id, architectures=self._architectures)
+
+    def rungs_of(self, session: Session, candidate_id: int) -> list[Candidate]:
+        """All evaluations of a candidate, within a transaction."""
+        return evaluations_of(session, EvaluationRow.candidate_id == candidate_id, architectures=self._architectures)
+
+    def evaluation(self, session: Session, row: EvaluationRow) -> Candidate:
+        """One evaluation, within a transaction."""
+        return next(one for one in self.rungs_of(session, row.candidate_id) if one.evaluation == row.id)
 
     def epochs_trained(self, study_id: int) -> int:
         """How many epochs all candidates of a study were trained for together."""
@@ -347,24 +241,18 @@ class Store:
             rows = session.scalars(sa.select(DuplicateRow).where(DuplicateRow.study_id == study_id))
             return {row.trial: row.evaluation_id for row in rows}
 
-    def curve(self, evaluation_id: int) -> list[CurvePoint]:
+    def curve(self, evaluation: int) -> list[CurvePoint]:
         """The learning curve of an evaluation."""
         with self.read() as session:
             rows = session.scalars(
-                sa.select(EpochRow).where(EpochRow.evaluation_id == evaluation_id).order_by(EpochRow.epoch)
+                sa.select(EpochRow).where(EpochRow.evaluation_id == evaluation).order_by(EpochRow.epoch)
             )
-            return [CurvePoint(r.epoch, r.train_loss, r.val_loss, r.val_accuracy, r.seconds) for r in rows]
+            return [CurvePoint(r.epoch, r.train_loss, r.val_loss, r.score, r.seconds) for r in rows]
 
     def candidates(self, study_id: int) -> list[Candidate]:
-        """Every trial of a study as a plain record, by number."""
-        with self.read() as session:  # duplicates first: each has an evaluation by then, and one never goes away
-            copies = list(session.scalars(sa.select(DuplicateRow).where(DuplicateRow.study_id == study_id)))
-            pairs = session.execute(
-                sa.select(EvaluationRow, CandidateRow)
-                .join(CandidateRow, EvaluationRow.candidate_id == CandidateRow.id)
-                .where(EvaluationRow.study_id == study_id)
-            ).all()
-            return candidate_records([(row, candidate) for row, candidate in pairs], copies)
+        """Every trial of a study, by number."""
+        duplicates = self.duplicates(study_id)  # first: each has an evaluation by then, and one never goes away
+        return trials_of(self.evaluations(study_id), duplicates)
 
     # measurements -----------------------------------------------------------------------------------------------
 
@@ -420,15 +308,6 @@ class Store:
             row.key, row.result, row.measured_at = dict(key), dict(result), time.time()
 
         self.write(work)
-
-    @staticmethod
-    def _evaluation(session: Session, study_id: int, digest: str, epochs: int) -> EvaluationRecord | None:
-        pair = session.execute(
-            sa.select(EvaluationRow, CandidateRow)
-            .join(CandidateRow, EvaluationRow.candidate_id == CandidateRow.id)
-            .where(CandidateRow.study_id == study_id, CandidateRow.digest == digest, EvaluationRow.epochs == epochs)
-        ).first()
-        return None if pair is None else evaluation_record(*pair)
 
 
 def _is_transient(error: BaseException) -> bool:

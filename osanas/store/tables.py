@@ -72,7 +72,8 @@ class EvaluationRow(Base):
     status: Mapped[str] = mapped_column(String(16))
     reason_kind: Mapped[str | None] = mapped_column(String(40))
     reason: Mapped[str | None] = mapped_column(Text)
-    accuracy: Mapped[float | None] = mapped_column(Float(53))
+    score: Mapped[float | None] = mapped_column("accuracy", Float(53))
+    """Of the study's task, whatever its name there."""
     latency_ms: Mapped[float | None] = mapped_column(Float(53))
     energy_mj: Mapped[float | None] = mapped_column(Float(53))
     energy_source: Mapped[str | None] = mapped_column(String(16))
@@ -102,7 +103,7 @@ class EpochRow(Base):
     epoch: Mapped[int] = mapped_column(primary_key=True)
     train_loss: Mapped[float] = mapped_column(Float(53))
     val_loss: Mapped[float] = mapped_column(Float(53))
-    val_accuracy: Mapped[float] = mapped_column(Float(53))
+    score: Mapped[float] = mapped_column("val_accuracy", Float(53))
     seconds: Mapped[float] = mapped_column(Float(53))
 
 

@@ -1,7 +1,9 @@
 """What accuracy a candidate is expected to reach at full training, from its structure and its first epochs.
 
+"Accuracy" is the task's score, whatever its name there.
+
 Two steps. A linear model a rung, fitted to the candidates that were trained further, says what the first epochs
-promise; a Gaussian process over architectures then joins these promises, each as sure as the linear model is, with the
+promise; a Gaussian process over architectures then joins these forecasts, each as sure as the linear model is, with the
 accuracies of the fully trained. It answers for candidates with or without any training.
 """
 
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from osanas.strategy.history import Seen
+from osanas.strategy.history import CandidateState
 
 if TYPE_CHECKING:
     from sklearn.gaussian_process.kernels import Sum
@@ -30,17 +32,22 @@ SEED_NOISE = 0.002
 
 
 @dataclass(frozen=True)
-class Promise:
-    """The expected accuracy at full training of a candidate that was trained less, or its own if it was."""
+class Forecast:
+    """The expected score at full training of a candidate that was trained less, or its own if it was.
+
+    Attributes:
+        mean: Of the score.
+        std: Standard deviation of that mean.
+    """
 
     mean: float
     std: float
 
 
-def promises(seen: Sequence[Seen], rungs: Sequence[int]) -> dict[str, Promise]:
+def forecasts(seen: Sequence[CandidateState], rungs: Sequence[int]) -> dict[str, Forecast]:
     """What each candidate with an accuracy is expected to reach, by digest.
 
-    From the second highest rung down, a linear model maps accuracy and training loss of a rung to the promise of the
+    From the second highest rung down, a linear model maps accuracy and training loss of a rung to the forecast of the
     candidates that were trained further. Where they are too few, the rung's accuracy stands for itself, as unsure as
     the candidates differ.
 
@@ -49,29 +56,27 @@ def promises(seen: Sequence[Seen], rungs: Sequence[int]) -> dict[str, Promise]:
         rungs: Rising; the last is full training.
     """
     found = {
-        member.digest: Promise(member.accuracies[rungs[-1]], SEED_NOISE)
-        for member in seen
-        if rungs[-1] in member.accuracies
+        member.digest: Forecast(member.scores[rungs[-1]], SEED_NOISE) for member in seen if rungs[-1] in member.scores
     }
     for rung in reversed(rungs[:-1]):
-        there = [member for member in seen if rung in member.accuracies]
+        there = [member for member in seen if rung in member.scores]
         taught = [member for member in there if member.digest in found]
         waiting = [member for member in there if member.digest not in found]
         if not waiting:
             continue
         if len(taught) < _FEWEST_PAIRS:
-            spread = max(float(np.std([member.accuracies[rung] for member in there])), SEED_NOISE)
-            gap = float(np.mean([found[m.digest].mean - m.accuracies[rung] for m in taught])) if taught else 0.0
+            spread = max(float(np.std([member.scores[rung] for member in there])), SEED_NOISE)
+            gap = float(np.mean([found[m.digest].mean - m.scores[rung] for m in taught])) if taught else 0.0
             for member in waiting:
-                found[member.digest] = Promise(member.accuracies[rung] + gap, spread)
+                found[member.digest] = Forecast(member.scores[rung] + gap, spread)
             continue
         found |= _extrapolated(taught, waiting, rung, found)
     return found
 
 
 def _extrapolated(
-    taught: Sequence[Seen], waiting: Sequence[Seen], rung: int, found: dict[str, Promise]
-) -> dict[str, Promise]:
+    taught: Sequence[CandidateState], waiting: Sequence[CandidateState], rung: int, found: dict[str, Forecast]
+) -> dict[str, Forecast]:
     from sklearn.linear_model import BayesianRidge  # loaded once there is something to fit: it takes a second
 
     inputs, centre, scale = _signals(taught, rung)
@@ -81,16 +86,16 @@ def _extrapolated(
     mean, std = model.predict(_signals(waiting, rung, centre, scale)[0], return_std=True)
     inherited = float(np.mean([found[member.digest].std ** 2 for member in taught]))
     return {
-        member.digest: Promise(middle + spread * m, float(np.hypot(spread * s, np.sqrt(inherited))))
+        member.digest: Forecast(middle + spread * m, float(np.hypot(spread * s, np.sqrt(inherited))))
         for member, m, s in zip(waiting, mean, std, strict=True)
     }
 
 
 def _signals(
-    members: Sequence[Seen], rung: int, centre: Array | None = None, scale: Array | None = None
+    members: Sequence[CandidateState], rung: int, centre: Array | None = None, scale: Array | None = None
 ) -> tuple[Array, Array, Array]:
     """Accuracy and training loss at a rung, standardised; the loss is left out where one is not told."""
-    rows = np.array([[member.accuracies[rung], member.losses.get(rung, np.nan)] for member in members])
+    rows = np.array([[member.scores[rung], member.losses.get(rung, np.nan)] for member in members])
     if centre is None or scale is None:
         centre, scale = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-9)
     signals = np.nan_to_num((rows - centre) / scale)
@@ -104,17 +109,17 @@ class AccuracyModel:
     many ways; the same points give the same model.
 
     Args:
-        rows: Feature rows ``[n, d]`` of candidates with a promise, from ``Features.accuracy``.
-        known: Their promises, in order.
+        rows: Feature rows ``[n, d]`` of candidates with a forecast, from ``Features.accuracy``.
+        known: Their forecasts, in order.
     """
 
-    def __init__(self, rows: Array, known: Sequence[Promise]) -> None:
+    def __init__(self, rows: Array, known: Sequence[Forecast]) -> None:
         from sklearn.gaussian_process import GaussianProcessRegressor
 
-        means = np.array([promise.mean for promise in known])
+        means = np.array([forecast.mean for forecast in known])
         self._middle, self._spread = float(means.mean()), max(float(means.std()), SEED_NOISE)
         targets = (means - self._middle) / self._spread
-        noise = np.array([promise.std for promise in known]) ** 2 / self._spread**2
+        noise = np.array([forecast.std for forecast in known]) ** 2 / self._spread**2
         kernel = _tuned(rows[-_TUNED_ON:], targets[-_TUNED_ON:], noise[-_TUNED_ON:])
         self._process = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None).fit(rows, targets)
         self._noise = float(kernel.k2.noise_level)

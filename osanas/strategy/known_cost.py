@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from osanas.genotype.architecture import Architecture
 from osanas.strategy.features import STRUCTURE, Features
-from osanas.strategy.history import History, Seen
+from osanas.strategy.history import CandidateState, History
 from osanas.strategy.proposals import distinct, mutations, random_members
-from osanas.strategy.surrogate import Outlook, RowCache, outlook
-from osanas.study.config import LIMITED
+from osanas.strategy.surrogate import RowCache, Surrogate, fit
+from osanas.study.objectives import LIMITED
 
 Array = NDArray[np.float64]
 Price = Callable[[Architecture], Mapping[str, float | None]]
@@ -47,8 +47,8 @@ class KnownCost:
 
     features: Features
     seed: int = 0
-    _priced: dict[str, Seen] = field(default_factory=dict)
-    _outlook: tuple[object, Outlook | None] | None = None
+    _priced: dict[str, CandidateState] = field(default_factory=dict)
+    _surrogate: tuple[object, Surrogate | None] | None = None
     _best: tuple[object, tuple[Architecture | None, float]] | None = None
 
     def __post_init__(self) -> None:
@@ -73,16 +73,16 @@ class KnownCost:
             self._best = state, self._searched(history, price)
         return self._best[1]
 
-    def outlook(self, history: History) -> Outlook | None:
+    def surrogate(self, history: History) -> Surrogate | None:
         """The fitted models, or None while too little is known."""
         state = _state(history)
-        if self._outlook is None or self._outlook[0] != state:
-            self._outlook = state, outlook(history, self._rows, self._priced.values())
-        return self._outlook[1]
+        if self._surrogate is None or self._surrogate[0] != state:
+            self._surrogate = state, fit(history, self._rows, self._priced.values())
+        return self._surrogate[1]
 
     def _searched(self, history: History, price: Price | None) -> tuple[Architecture | None, float]:
         rng = random.Random(f"{self.seed}-{len(history.seen)}")  # noqa: S311 - a draw, not a secret
-        found = self.outlook(history)
+        found = self.surrogate(history)
         if found is None:
             return self._unlike(history, rng), 0.0
         at = self.features.at
@@ -110,12 +110,12 @@ class KnownCost:
         return members[best[0]], worth[best[0]]
 
     def _measured(
-        self, members: list[Architecture], history: History, found: Outlook, price: Price
+        self, members: list[Architecture], history: History, found: Surrogate, price: Price
     ) -> tuple[Architecture, float] | None:
         """The best of a few by their measured costs, or None if all of them break a limit or cannot be measured."""
         for member in members:
             if member.digest not in self._priced:
-                self._priced[member.digest] = Seen(member.digest, member, price(member))
+                self._priced[member.digest] = CandidateState(member.digest, member, price(member))
         allowed = []
         for member in members:
             priced = self._priced[member.digest]
@@ -128,7 +128,7 @@ class KnownCost:
         return allowed[int(np.argmax(gains))].architecture, float(gains.max())
 
     def _within_limits(
-        self, members: dict[str, Architecture], history: History, found: Outlook | None
+        self, members: dict[str, Architecture], history: History, found: Surrogate | None
     ) -> dict[str, Architecture]:
         """Those that break no limit, by count or by prediction."""
         if not members or all(limit is None for _, limit in history.limits):
@@ -165,7 +165,7 @@ class KnownCost:
         return members[int(np.argmax(distance))]
 
 
-def _worth(members: dict[str, Architecture], found: Outlook) -> dict[str, float]:
+def _worth(members: dict[str, Architecture], found: Surrogate) -> dict[str, float]:
     return dict(zip(members, map(float, found.gains_of(list(members.values()))), strict=True))
 
 
@@ -181,7 +181,7 @@ def _limited(costs: Mapping[str, float | None]) -> dict[str, float | None]:
 def _state(history: History) -> object:
     """What a decision depends on."""
     seen = tuple(
-        (member.digest, tuple(member.accuracies.items()), tuple(member.costs.items()), member.running, member.is_closed)
+        (member.digest, tuple(member.scores.items()), tuple(member.costs.items()), member.running, member.is_closed)
         for member in history.seen
     )
     return history.rungs, history.objectives, history.limits, seen

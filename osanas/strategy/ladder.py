@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from osanas.genotype.architecture import Architecture
-from osanas.pareto import Direction, rank
-from osanas.strategy.history import History, Seen
+from osanas.pareto import rank, score_and_costs
+from osanas.strategy.history import CandidateState, History
 from osanas.strategy.known_cost import KnownCost, Price
 
 
@@ -38,22 +38,24 @@ def next_promotion(
     return _worth_more(waiting, history, strategy, price) if has_rival else _by_share(waiting, history, strategy)
 
 
-def _worth_more(waiting: list[Seen], history: History, strategy: KnownCost, price: Price | None) -> Promotion | None:
+def _worth_more(
+    waiting: list[CandidateState], history: History, strategy: KnownCost, price: Price | None
+) -> Promotion | None:
     full = history.rungs[-1]
-    outlook = strategy.outlook(history)
-    if outlook is None:  # the first candidates are trained in full, since all models start from them
+    surrogate = strategy.surrogate(history)
+    if surrogate is None:  # the first candidates are trained in full, since all models start from them
         return _promotion(waiting[0], history)
-    gains = outlook.gains()
+    gains = surrogate.gains()
     rates = [gains.get(member.digest, 0.0) / (full - member.epochs) for member in waiting]
     best = max(range(len(waiting)), key=rates.__getitem__)
     new, worth = strategy.best_new(history, price)
     return None if new is not None and worth / full > rates[best] else _promotion(waiting[best], history)
 
 
-def _by_share(waiting: list[Seen], history: History, strategy: KnownCost) -> Promotion | None:
+def _by_share(waiting: list[CandidateState], history: History, strategy: KnownCost) -> Promotion | None:
     """From the highest rung down: of those that reached a rung, the share goes on that its epochs are of the next's."""
     for rung, following in reversed(list(zip(history.rungs, history.rungs[1:], strict=False))):
-        reached = [member for member in history.seen if rung in member.accuracies and not member.is_closed]
+        reached = [member for member in history.seen if rung in member.scores and not member.is_closed]
         here = [member for member in waiting if member.epochs == rung]
         gone = sum(member.epochs > rung or (member.running or 0) > rung for member in reached)
         if here and gone < len(reached) * rung // following:
@@ -61,19 +63,19 @@ def _by_share(waiting: list[Seen], history: History, strategy: KnownCost) -> Pro
     return None
 
 
-def _best(waiting: list[Seen], history: History, strategy: KnownCost) -> Seen:
-    outlook = strategy.outlook(history)
-    if outlook is None:
-        return max(waiting, key=lambda member: member.accuracies[member.epochs])
-    gains = outlook.gains()
+def _best(waiting: list[CandidateState], history: History, strategy: KnownCost) -> CandidateState:
+    surrogate = strategy.surrogate(history)
+    if surrogate is None:
+        return max(waiting, key=lambda member: member.scores[member.epochs])
+    gains = surrogate.gains()
     return max(waiting, key=lambda member: gains.get(member.digest, 0.0))
 
 
-def _awaits_promotion(member: Seen, history: History) -> bool:
+def _awaits_promotion(member: CandidateState, history: History) -> bool:
     return 0 < member.epochs < history.rungs[-1] and member.running is None and not member.is_closed
 
 
-def _promotion(member: Seen, history: History) -> Promotion:
+def _promotion(member: CandidateState, history: History) -> Promotion:
     epochs = next(rung for rung in history.rungs if rung > member.epochs)
     return Promotion(member.digest, member.architecture, epochs)
 
@@ -99,11 +101,10 @@ def worth_keeping(history: History, front: Collection[str], most: int = MOST_WAI
     return running | (set(front) - closed) | {member.digest for member in _ranked(history)[:most]}
 
 
-def _ranked(history: History) -> list[Seen]:
+def _ranked(history: History) -> list[CandidateState]:
     """The candidates that may be promoted, the best first."""
-    directions: list[Direction] = ["maximize"]
-    directions += ["minimize"] * len(history.cost_objectives)
-    placed: list[tuple[int, int, float, str, Seen]] = []
+    directions = score_and_costs(len(history.cost_objectives))
+    placed: list[tuple[int, int, float, str, CandidateState]] = []
     for rung in history.rungs[:-1]:
         here = [member for member in history.seen if member.epochs == rung and _may_go_on(member)]
         known = [member for member in here if history.cost_values(member) is not None]
@@ -111,14 +112,14 @@ def _ranked(history: History) -> list[Seen]:
         last = len(here)
         places = {member.digest: place for member, place in zip(known, ranks, strict=True)}
         placed += [
-            (places.get(member.digest, last), -rung, -member.accuracies[rung], member.digest, member) for member in here
+            (places.get(member.digest, last), -rung, -member.scores[rung], member.digest, member) for member in here
         ]
     return [entry[-1] for entry in sorted(placed, key=lambda entry: entry[:-1])]
 
 
-def _may_go_on(member: Seen) -> bool:
+def _may_go_on(member: CandidateState) -> bool:
     return member.running is None and not member.is_closed
 
 
-def _point(member: Seen, history: History) -> Sequence[float]:
-    return (member.accuracies[member.epochs], *(history.cost_values(member) or ()))
+def _point(member: CandidateState, history: History) -> Sequence[float]:
+    return (member.scores[member.epochs], *(history.cost_values(member) or ()))

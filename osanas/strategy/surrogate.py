@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osanas.genotype.architecture import Architecture
-from osanas.pareto import Direction, front
+from osanas.pareto import REFERENCE_MARGIN, front, score_and_costs
 from osanas.strategy import accuracy, cost
 from osanas.strategy.acquisition import expected_improvement
 from osanas.strategy.features import Features
-from osanas.strategy.history import History, Seen
+from osanas.strategy.history import CandidateState, History
 
 Array = NDArray[np.float64]
 
@@ -21,7 +21,6 @@ FIRST = 10
 """Candidates with an accuracy before the models are asked."""
 _MOST_POINTS = 500
 """Points of the accuracy model, whose cost rises with their cube."""
-_REFERENCE_MARGIN = 1.1
 
 
 @dataclass
@@ -55,12 +54,14 @@ def _missing(architectures: Sequence[Architecture], cache: dict[str, Array]) -> 
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Surrogate:
     """The models fitted to a history.
 
     Attributes:
-        known: Candidates with an accuracy and known costs.
-        mean: Their expected accuracies at full training ``[n]``.
+        rows: Feature rows.
+        model: Of accuracy.
+        known: Candidates with a score and known costs.
+        mean: Their expected scores at full training ``[n]``.
         std: Standard deviations of these expectations ``[n]``, without the noise of one more training.
         costs: Their cost objectives ``[n, k]``.
         full: Which of them are fully trained, or are being trained to the end now ``[n]``.
@@ -70,7 +71,7 @@ class Outlook:
 
     rows: RowCache
     model: accuracy.AccuracyModel
-    known: tuple[Seen, ...]
+    known: tuple[CandidateState, ...]
     mean: Array
     std: Array
     costs: Array
@@ -110,8 +111,7 @@ class Outlook:
         """The front by expectation, then the front of what remains, and so on."""
         rest = list(range(len(self.known)))
         chosen: list[int] = []
-        directions: list[Direction] = ["maximize"]
-        directions += ["minimize"] * self.costs.shape[1]
+        directions = score_and_costs(self.costs.shape[1])
         while rest and len(chosen) < count:
             points = [[self.mean[index], *self.costs[index]] for index in rest]
             layer = {rest[index] for index in front(points, directions)}
@@ -124,7 +124,7 @@ class Outlook:
         return expected_improvement(mean, std, costs, self.mean[full], self.costs[full], self.reference)
 
 
-def outlook(history: History, rows: RowCache, priced: Iterable[Seen] = ()) -> Outlook | None:
+def fit(history: History, rows: RowCache, priced: Iterable[CandidateState] = ()) -> Surrogate | None:
     """Fits the models, or gives None while too little is known.
 
     Args:
@@ -132,39 +132,39 @@ def outlook(history: History, rows: RowCache, priced: Iterable[Seen] = ()) -> Ou
         rows: Feature rows.
         priced: Members measured without being candidates; the cost models learn from them too.
     """
-    known = [m for m in history.seen if m.accuracies and not m.is_closed and history.cost_values(m) is not None]
+    known = [m for m in history.seen if m.scores and not m.is_closed and history.cost_values(m) is not None]
     measured = {member.digest: member for member in (*priced, *history.seen)}
     costly = [member for member in measured.values() if history.cost_values(member) is not None]
     if len(known) < FIRST or len(costly) < cost.FEWEST:
         return None
     full = history.rungs[-1]
-    promised = accuracy.promises(known, history.rungs)
+    forecasts = accuracy.forecasts(known, history.rungs)
     chosen = _most_telling(known, full)
     known_rows = rows.accuracy([member.architecture for member in known])
-    model = accuracy.AccuracyModel(known_rows[chosen], [promised[known[index].digest] for index in chosen])
+    model = accuracy.AccuracyModel(known_rows[chosen], [forecasts[known[index].digest] for index in chosen])
     mean, std = model.predict(known_rows)
     costs = _costs(known, history)
     blocks = rows.cost([member.architecture for member in costly])
-    return Outlook(
+    return Surrogate(
         rows=rows,
         model=model,
         known=tuple(known),
         mean=mean,
         std=std,
         costs=costs,
-        full=np.array([full in member.accuracies or member.running == full for member in known]),
-        reference=np.array([_floor(mean), *(_REFERENCE_MARGIN * costs.max(axis=0))]),
+        full=np.array([full in member.scores or member.running == full for member in known]),
+        reference=np.array([_floor(mean), *(REFERENCE_MARGIN * costs.max(axis=0))]),
         cost_models=tuple(cost.CostModel(blocks, list(column)) for column in _costs(costly, history).T),
     )
 
 
-def _costs(members: Sequence[Seen], history: History) -> Array:
+def _costs(members: Sequence[CandidateState], history: History) -> Array:
     return np.array([history.cost_values(member) for member in members]).reshape(len(members), -1)
 
 
-def _most_telling(known: Sequence[Seen], full: int) -> list[int]:
+def _most_telling(known: Sequence[CandidateState], full: int) -> list[int]:
     """Indices of the candidates for the accuracy model, in their order: the longest trained and the latest."""
-    order = sorted(range(len(known)), key=lambda index: (full in known[index].accuracies, known[index].epochs, index))
+    order = sorted(range(len(known)), key=lambda index: (full in known[index].scores, known[index].epochs, index))
     return sorted(order[-_MOST_POINTS:])
 
 

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeInt,
     PositiveFloat,
@@ -26,78 +24,16 @@ from pydantic import (
 
 from osanas.errors import ConfigError, Problem, UsageError
 from osanas.shipped import shipped_folder
+from osanas.study.objectives import ACCURACY, COST_UNITS, Limits, Objective, Score
 from osanas.study.recipe import RecipeOptions
 from osanas.validation import parse_yaml, read_text, validate
 
-Objective = Literal["accuracy", "latency_ms", "energy_mj"]
-Direction = Literal["maximize", "minimize"]
 OptunaSampler = Literal["tpe", "nsga2", "gp", "random"]
 SamplerName = Literal["known-cost", OptunaSampler]
-
-OBJECTIVES: dict[Objective, tuple[Direction, str]] = {
-    "accuracy": ("maximize", "top1"),
-    "latency_ms": ("minimize", "ms"),
-    "energy_mj": ("minimize", "mJ/image"),
-}
-"""Direction and unit of each objective."""
 
 EPOCHS = 9
 REDUCTION = 3
 """Of the ladder, where nothing else is said."""
-
-Finite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-LIMITED = ("latency_ms", "energy_mj", "parameters", "multiply_adds")
-"""What limits are about."""
-
-
-class Limits(_Section):
-    """Hard limits: a candidate beyond one is stopped before training."""
-
-    max_latency_ms: Finite | None = None
-    max_energy_mj: Finite | None = None
-    max_parameters: PositiveInt | None = None
-    max_multiply_adds: PositiveInt | None = None
-
-    def excess(self, costs: Mapping[str, float | None]) -> dict[str, float]:
-        """By how much each limit is exceeded, relative to it: at most 0 is feasible.
-
-        Args:
-            costs: ``latency_ms``, ``energy_mj``, ``parameters``, ``multiply_adds`` of a candidate.
-
-        Returns:
-            All four keys every time, so that samplers see equal sets; -1 where there is no limit. A limited figure
-            that could not be measured counts as exceeded by 1.
-        """
-        excess = {}
-        for name in Limits.model_fields:
-            limit = getattr(self, name)
-            value = costs[name.removeprefix("max_")]
-            if limit is None:
-                excess[name] = -1.0
-            else:
-                excess[name] = 1.0 if value is None else value / limit - 1.0
-        return excess
-
-    def broken_by(self, costs: Mapping[str, float | None]) -> str | None:
-        """The limits that a candidate breaks in words, or None."""
-        broken = [name for name, excess in self.excess(costs).items() if excess > 0]
-        if not broken:
-            return None
-        parts = [_exceeded(name, costs[name.removeprefix("max_")], getattr(self, name)) for name in broken]
-        return ", ".join(parts)
-
-
-def _exceeded(name: str, value: float | None, limit: float) -> str:
-    quantity = name.removeprefix("max_")
-    if value is None:
-        return f"{quantity} could not be measured, limit {limit:,.6g}"
-    return f"{quantity} {value:,.6g} over the limit {limit:,.6g}"
 
 
 class StudyConfig(Limits):
@@ -194,29 +130,29 @@ class StudyConfig(Limits):
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(self.space).stem}-{data}")
         return name.lstrip("._-")[:120] or "study"
 
-    def chosen_objectives(self) -> tuple[Objective, ...]:
+    def chosen_objectives(self, score: Score = ACCURACY) -> tuple[Objective, ...]:
         """The objectives, with the default resolved.
+
+        Args:
+            score: Of the task.
 
         Raises:
             UsageError: Energy is asked for and refused at once, or the sampler needs an objective that is missing.
         """
-        chosen = self._objectives()
-        if self.sampler == "known-cost" and "accuracy" not in chosen:
-            raise UsageError(
-                f"The sampler known-cost needs accuracy among the objectives, which are {', '.join(chosen)}.",
-                "Add accuracy to --objectives, or use --sampler tpe.",
-            )
-        return chosen
-
-    def _objectives(self) -> tuple[Objective, ...]:
-        if self.energy == "none" and self.objectives is not None and "energy_mj" in self.objectives:
+        chosen = self.objectives
+        if chosen is None:
+            chosen = (score.name, *(name for name in COST_UNITS if name != "energy_mj" or self.energy != "none"))
+        elif self.energy == "none" and "energy_mj" in chosen:
             raise UsageError(
                 "The objective energy_mj cannot be searched with --energy none.",
                 "Leave energy_mj out of --objectives, or choose another --energy.",
             )
-        if self.objectives is not None:
-            return self.objectives
-        return ("accuracy", "latency_ms") if self.energy == "none" else ("accuracy", "latency_ms", "energy_mj")
+        if self.sampler == "known-cost" and score.name not in chosen:
+            raise UsageError(
+                f"The sampler known-cost needs {score.name} among the objectives, which are {', '.join(chosen)}.",
+                f"Add {score.name} to --objectives, or use --sampler tpe.",
+            )
+        return chosen
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form of everything."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from osanas.genotype.architecture import Architecture
-from osanas.study.config import Limits, Objective
-from osanas.study.records import Candidate, Holder
+from osanas.study.objectives import Limits
+from osanas.study.records import Candidate, CurvePoint, Holder
 
 
 @dataclass(frozen=True)
@@ -17,15 +17,25 @@ class SearchStarted:
     """A search begins or continues.
 
     Attributes:
+        study: Its name.
+        storage: Address of its database, without passwords.
+        folder: Where its files lie.
+        objectives: By name.
+        energy_source: ``nvml``, ``rapl`` or ``estimated``; None where energy is not measured.
+        device: That it is measured on, as JSON.
+        sampler: Who proposes candidates.
+        space: Its name.
+        space_size: Number of genotypes in the space.
         rungs: Epochs of training at each rung of the ladder.
         trained: Distinct candidates already trained, towards ``target``.
-        space_size: Number of genotypes in the space.
+        target: How many shall be.
+        limits: Hard ones.
     """
 
     study: str
     storage: str
     folder: Path
-    objectives: tuple[Objective, ...]
+    objectives: tuple[str, ...]
     energy_source: str | None
     device: dict[str, Any]
     sampler: str
@@ -42,6 +52,8 @@ class CandidateStarted:
     """A candidate is about to be measured and trained.
 
     Attributes:
+        trial: Its number.
+        architecture: The network.
         epochs: The rung to which it is trained.
         promoted_from: The trial whose training it goes on with.
         continued: Whether another process began it.
@@ -56,17 +68,30 @@ class CandidateStarted:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch of the current candidate is over, of ``epochs`` to its rung. ``val_accuracy`` is a fraction."""
+    """An epoch of the current candidate is over.
+
+    Attributes:
+        trial: Its number.
+        point: Of its learning curve.
+        epochs: Of its rung, ``point.epoch`` of which are done.
+    """
 
     trial: int
-    epoch: int
+    point: CurvePoint
     epochs: int
-    val_accuracy: float
 
 
 @dataclass(frozen=True)
 class CandidateDone:
-    """A trial ended, whatever its status. Front and hypervolume are those of the study after it."""
+    """A trial ended, whatever its status.
+
+    Attributes:
+        candidate: The trial.
+        trained: Distinct candidates trained so far, towards ``target``.
+        target: How many shall be.
+        front_size: Members of the study's front after it.
+        hypervolume: Of that front.
+    """
 
     candidate: Candidate
     trained: int
@@ -80,6 +105,9 @@ class Remeasuring:
     """A trained candidate is about to be measured again, as ``number`` of ``total``.
 
     Attributes:
+        trial: Its number.
+        number: From 1.
+        total: How many are measured again.
         in_full: Whether as a member of the final front by the full protocol, or under a key that has changed.
     """
 
@@ -91,7 +119,11 @@ class Remeasuring:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Nothing to do but other workers' trials run; the search ends when they have."""
+    """Nothing to do but other workers' trials run; the search ends when they have.
+
+    Attributes:
+        holders: Who holds them.
+    """
 
     holders: tuple[Holder, ...]
 
@@ -108,7 +140,7 @@ Listener = Callable[[Event], None]
 
 
 @dataclass
-class Voice:
+class Announcer:
     """Tells a listener, and remembers what has been said.
 
     Attributes:

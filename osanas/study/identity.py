@@ -1,12 +1,48 @@
-"""What may not change when a study is resumed."""
+"""What a study is: what may not change when it is resumed. Free of torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from osanas.errors import StudyError
+from osanas.errors import StudyError, UsageError
 from osanas.study.config import difference
+from osanas.study.objectives import ACCURACY, Score
+
+
+def study_identity(
+    space: Mapping[str, Any],
+    objectives: Sequence[str],
+    rungs: Sequence[int],
+    score: Score,
+    *parts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What may not change when a study resumes, as JSON, but that rungs may be added at the end.
+
+    Sampler, limits, trials and timeout may change.
+
+    Args:
+        space: The space's document.
+        objectives: By name.
+        rungs: Epochs at each rung of the ladder.
+        score: Of the task; accuracy, as all studies had before there were others, is left out.
+        parts: What measurer and trainer say of themselves.
+
+    Raises:
+        UsageError: Energy is an objective and cannot be had.
+    """
+    identity: dict[str, Any] = {"space": dict(space), "objectives": list(objectives), "rungs": list(rungs)}
+    for part in parts:
+        identity |= part
+    if score != ACCURACY:
+        identity["score"] = asdict(score)
+    if "energy_mj" in objectives and identity["energy_source"] is None:
+        raise UsageError(
+            "Energy is an objective, but there is no meter and no estimate.",
+            "Choose another --energy, or leave energy_mj out of --objectives.",
+        )
+    return identity
 
 
 def require_same(stored: Mapping[str, Any], current: Mapping[str, Any], what: str) -> None:

@@ -1,14 +1,22 @@
-"""Plain records that the store gives out: no session, no laziness, safe to keep."""
+"""What is known of studies, as plain records: no session, no laziness, safe to keep. Free of torch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from osanas.genotype.architecture import Architecture
-from osanas.study.config import LIMITED, Limits, StudyConfig
+from osanas.study.config import StudyConfig
+from osanas.study.objectives import ACCURACY, LIMITED, Limits, Score
 
 Status = Literal["complete", "running", "waiting", "infeasible", "failed", "duplicate"]
+
+UNNUMBERED = -1
+"""The trial of an evaluation for the moment between its claim and the making of its trial."""
+
+DRIFT = "drift"
+"""Flag of what was measured while the reference network's latency was off."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +24,8 @@ class StudyRecord:
     """A stored study.
 
     Attributes:
+        id: Of its row.
+        name: Its name.
         identity: What may not change on resume (JSON).
         config: The options of its latest run.
         device: The device it is measured on (JSON).
@@ -38,10 +48,42 @@ class StudyRecord:
         """The hard limits of its latest run."""
         return self.config.limits
 
+    @property
+    def score(self) -> Score:
+        """What its task judges networks by."""
+        return score_of(self.identity)
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The objectives, in the order of Optuna's values."""
+        return tuple(self.identity["objectives"])
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Epochs of training at each rung of the ladder, rising."""
+        return tuple(self.identity["rungs"])
+
+    @property
+    def energy_source(self) -> str | None:
+        """``nvml``, ``rapl`` or ``estimated``; None where energy is not measured."""
+        source: str | None = self.identity["energy_source"]
+        return source
+
+
+def score_of(identity: Mapping[str, Any]) -> Score:
+    """The score in a study's identity, which names any but accuracy."""
+    return Score(**identity["score"]) if "score" in identity else ACCURACY
+
 
 @dataclass(frozen=True)
 class StudySummary:
-    """A line of the list of studies: how many candidates are in which state."""
+    """A line of the list of studies.
+
+    Attributes:
+        name: The study's name.
+        created_at: Seconds since 1970.
+        counts: How many candidates are in which state.
+    """
 
     name: str
     created_at: float
@@ -50,25 +92,35 @@ class StudySummary:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trial of a study. What is not known (yet) is None.
+    """A network at one fidelity, as a trial of a study. What is not known (yet) is None.
 
     Attributes:
         trial: Optuna's trial number.
-        epochs: Epochs of training behind ``accuracy``.
-        accuracy: Top-1 on the validation split, 0 to 1.
+        digest: Of the architecture.
+        status: How far it is, or how it ended.
+        epochs: Epochs of training behind ``score``.
+        score: Of the study's task on the validation split after the last epoch.
         latency_ms: Median milliseconds of one inference at the study's batch size.
         energy_mj: Gross millijoules per image, from ``energy_source``.
-        reason: Why it has no accuracy, or what it repeats.
+        energy_source: ``nvml``, ``rapl`` or ``estimated``.
+        parameters: Trainable ones.
+        multiply_adds: Of one image.
+        memory_access_elements: Of one image.
+        reason: Why it has no score, or what it repeats.
         training_seconds: Wall time of its training, that of lower rungs included.
+        architecture: The network.
         promoted_from: The trial whose training it goes on with, if it is not the first of its network.
         measurement_key: Digest of the key that latency and energy were measured under.
+        reason_kind: The reason of a failure in a word.
+        train_loss: Mean training loss of its last epoch.
+        evaluation: Number of the evaluation behind the trial; a duplicate has that of its original.
     """
 
     trial: int
     digest: str
     status: Status
     epochs: int
-    accuracy: float | None
+    score: float | None
     latency_ms: float | None
     energy_mj: float | None
     energy_source: str | None
@@ -80,55 +132,83 @@ class Candidate:
     architecture: Architecture
     promoted_from: int | None = None
     measurement_key: str | None = None
+    reason_kind: str | None = None
+    train_loss: float | None = None
+    evaluation: int = 0
 
     @property
-    def costs(self) -> dict[str, float | None]:
-        """What limits are about."""
-        return {name: getattr(self, name) for name in LIMITED}
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """A point of a learning curve: losses and validation accuracy (0 to 1) after an epoch."""
-
-    epoch: int
-    train_loss: float
-    val_loss: float
-    val_accuracy: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class EvaluationRecord:
-    """One candidate at one fidelity, as the worker sees it."""
-
-    id: int
-    digest: str
-    epochs: int
-    trial: int | None
-    status: Literal["running", "complete", "infeasible", "failed"]
-    reason_kind: str | None
-    reason: str | None
-    accuracy: float | None
-    costs: dict[str, float | None]
-    """``latency_ms``, ``energy_mj``, ``parameters``, ``multiply_adds``."""
-    architecture: Architecture
-    measurement_key: str | None = None
-    train_loss: float | None = None
-    """Of the last epoch, where it is told."""
+    def accuracy(self) -> float | None:
+        """The score by its name in classification: top-1 accuracy, 0 to 1."""
+        return self.score
 
     @property
     def is_complete(self) -> bool:
         """Whether it was trained to its end."""
         return self.status == "complete"
 
+    @property
+    def costs(self) -> dict[str, float | None]:
+        """What limits are about."""
+        return {name: getattr(self, name) for name in LIMITED}
+
+    def figure(self, objective: str) -> float | None:
+        """Its value of an objective."""
+        value: float | None = self.costs[objective] if objective in LIMITED else self.score
+        return value
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A point of a learning curve.
+
+    Attributes:
+        epoch: Epochs done, from 1.
+        train_loss: Mean loss over the epoch's training data, as trained (smoothed labels, augmented images).
+        val_loss: Mean loss of the averaged weights on the validation data.
+        score: Their score.
+        seconds: Wall time of the epoch with its validation, pauses for others' measurements left out.
+        other_scores: What else the task tells of them, by name.
+    """
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    score: float
+    seconds: float
+    other_scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training.
+
+    Attributes:
+        score: Of the averaged weights on the validation data after the last epoch.
+        seconds: Wall time of all epochs, over all processes that worked on them; pauses left out.
+        notes: What a reader of the result should know.
+        curve: Every epoch, those restored from a checkpoint included, where it is known.
+    """
+
+    score: float
+    seconds: float
+    notes: tuple[str, ...] = ()
+    curve: tuple[CurvePoint, ...] = ()
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an evaluation ended."""
+    """How an evaluation ended.
+
+    Attributes:
+        status: In a word.
+        score: Of a complete one.
+        reason_kind: The reason of any other in a word.
+        reason: The same in a sentence.
+        training_seconds: Wall time of the training, lower rungs included.
+    """
 
     status: Literal["complete", "infeasible", "failed"]
-    accuracy: float | None = None
+    score: float | None = None
     reason_kind: str | None = None
     reason: str | None = None
     training_seconds: float | None = None
@@ -153,25 +233,14 @@ class MeasurementRecord:
 
 
 @dataclass(frozen=True)
-class ReferencePoint:
-    """Latency of the reference network at one moment (``measured_at``, seconds since 1970)."""
-
-    latency_ms: float
-    flags: tuple[str, ...]
-    measured_at: float
-
-
-@dataclass(frozen=True)
-class Lease:
-    """A worker's place in a study."""
-
-    id: int
-    study_id: int
-
-
-@dataclass(frozen=True)
 class Holder:
-    """Who holds a trial, for messages."""
+    """Who holds a trial, for messages.
+
+    Attributes:
+        trial: Its number.
+        host: Name of the machine.
+        pid: Number of the process there.
+    """
 
     trial: int
     host: str
@@ -179,40 +248,25 @@ class Holder:
 
 
 @dataclass(frozen=True)
-class EpochRecord:
-    """A point of the learning curve.
+class Others:
+    """The other living workers of a study.
 
     Attributes:
-        epoch: Epochs done, from 1.
-        train_loss: Mean loss over the epoch's training images, as trained (smoothed labels, augmented images).
-        val_loss: Cross-entropy of the averaged weights on the validation images.
-        val_accuracy: Their top-1 accuracy, 0..1.
-        seconds: Wall time of the epoch with its validation, pauses for others' measurements left out.
+        holders: Who holds a trial.
+        starting: How many have a place in the study's total and no trial yet.
+        older: How many began before this worker.
     """
 
-    epoch: int
-    train_loss: float
-    val_loss: float
-    val_accuracy: float
-    seconds: float
+    holders: tuple[Holder, ...]
+    starting: int
+    older: int
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether one of them is about to begin a trial, which may still have no number."""
+        return self.starting > 0
 
-@dataclass(frozen=True)
-class TrainingResult:
-    """A finished training.
-
-    Attributes:
-        accuracy: Top-1 accuracy of the averaged weights on the validation images after the last epoch, 0..1.
-        curve: Every epoch, those restored from a checkpoint included.
-        seconds: Wall time of all epochs, over all processes that worked on them; pauses left out.
-        notes: What a reader of the result should know.
-    """
-
-    accuracy: float
-    curve: tuple[EpochRecord, ...]
-    seconds: float
-    notes: tuple[str, ...] = ()
-
-
-DRIFT = "drift"
-"""Flag of what was measured while the reference network's latency was off."""
+    @property
+    def are_busy(self) -> bool:
+        """Whether any of them works on something."""
+        return bool(self.holders) or self.is_starting

@@ -24,8 +24,8 @@ from torchvision.transforms import functional as tv
 from osanas.errors import DataError
 from osanas.machine.device import usable_cpus
 
-Batch = tuple[Tensor, Tensor]
-"""Images and labels."""
+Images = tuple[Tensor, Tensor]
+"""A batch: images and labels."""
 
 
 class Split(Protocol):
@@ -44,7 +44,7 @@ class Split(Protocol):
         """The same part, whose batches are on ``device``."""
         ...
 
-    def batches(self, members: Sequence[Tensor]) -> Iterator[Batch]:
+    def batches(self, members: Sequence[Tensor]) -> Iterator[Images]:
         """A batch for every tensor of indices in ``members``, in that order.
 
         Raises:
@@ -72,7 +72,7 @@ class MemorySplit:
         """The same images on ``device``."""
         return MemorySplit(self.images.to(device), self.labels.to(device))
 
-    def batches(self, members: Sequence[Tensor]) -> Iterator[Batch]:
+    def batches(self, members: Sequence[Tensor]) -> Iterator[Images]:
         """A batch for every tensor of indices."""
         for indices in members:
             chosen = indices.to(self.images.device)
@@ -102,7 +102,7 @@ class FolderSplit:
         """The same files, their batches on ``device``."""
         return replace(self, device=device)
 
-    def batches(self, members: Sequence[Tensor]) -> Iterator[Batch]:
+    def batches(self, members: Sequence[Tensor]) -> Iterator[Images]:
         """A batch for every tensor of indices, read ahead."""
         pinned = self.device.type == "cuda"
         loader: DataLoader[Tensor | DataError] = DataLoader(

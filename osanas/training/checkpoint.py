@@ -19,9 +19,11 @@ import torch
 from torch import Tensor
 
 from osanas.errors import EnvironmentFailure
-from osanas.study.records import EpochRecord
+from osanas.study.records import CurvePoint
 
-FORMAT = "osanas-training-1"
+FORMAT = "osanas-training-2"
+_READABLE = (FORMAT, "osanas-training-1")
+"""The first format called every task's score an accuracy."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class TrainingState:
     average: dict[str, Tensor]
     optimizer: dict[str, Any]
     loss_scaling: dict[str, Any]
-    curve: tuple[EpochRecord, ...]
+    curve: tuple[CurvePoint, ...]
 
 
 def write_checkpoint(path: Path, state: TrainingState) -> None:
@@ -52,7 +54,7 @@ def write_checkpoint(path: Path, state: TrainingState) -> None:
         EnvironmentFailure: If the folder cannot be written to or is full.
     """
     document = {"format": FORMAT, **{field.name: getattr(state, field.name) for field in fields(state)}}
-    document["curve"] = [asdict(record) for record in state.curve]
+    document["curve"] = [asdict(point) for point in state.curve]
     partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +98,12 @@ def read_checkpoint(
         document = None
     if document is None:
         return None, f"The checkpoint {path} was corrupt, so training started over."
-    if not isinstance(document, dict) or document.get("format") != FORMAT or document["identity"] != identity:
+    is_ours = isinstance(document, dict) and document.get("format") in _READABLE
+    if not is_ours or document["identity"] != identity:
         return None, f"The checkpoint {path} was of another training, so training started over."
-    document["curve"] = tuple(EpochRecord(**record) for record in document["curve"])
+    document["curve"] = tuple(_point(stored) for stored in document["curve"])
     return TrainingState(**{field.name: document[field.name] for field in fields(TrainingState)}), None
+
+
+def _point(stored: dict[str, Any]) -> CurvePoint:
+    return CurvePoint(**{"score" if name == "val_accuracy" else name: value for name, value in stored.items()})

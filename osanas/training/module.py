@@ -16,17 +16,15 @@ from torch.optim import SGD, Optimizer
 
 from osanas.errors import CandidateError, TrainingStopped
 from osanas.study.recipe import Recipe
-from osanas.study.records import EpochRecord
-from osanas.tasks.classification.batches import epoch_seed
-from osanas.tasks.classification.task import accuracy_metric, loss
-from osanas.tasks.images import Batch
+from osanas.study.records import CurvePoint
+from osanas.tasks.task import Batch, Task, epoch_seed
 from osanas.training.averaging import WeightAverage
 
 _LOSS_CHECK_STEPS_ON_GPU = 50
 """Reading the loss waits for the GPU, so it is looked at seldom there, and at every step on a CPU."""
 
 DIVERGED_AT = 10.0
-"""An epoch's mean loss of so many times that of guessing, log(classes), is no training; clipping can keep it finite."""
+"""An epoch's mean loss of so many times that of guessing is no training; clipping can keep it finite."""
 
 
 class TrainingModule(pl.LightningModule):
@@ -38,12 +36,12 @@ class TrainingModule(pl.LightningModule):
     Args:
         model: The model, on its device and in training mode.
         recipe: How to train it.
-        num_classes: Number of classes.
+        task: Its loss and its scores.
         seed: Seed of the training.
         steps_per_epoch: Batches of an epoch.
         first_epoch: Epochs done already.
         loss_scaling: State of float16's loss scaling to go on from; empty for none.
-        on_epoch_end: Called with every epoch's record.
+        on_epoch_end: Called with every epoch's point of the curve.
         should_stop: Asked at every step.
         give_way: Called at every step boundary; may pause, and gives the seconds that it did.
     """
@@ -53,12 +51,12 @@ class TrainingModule(pl.LightningModule):
         model: nn.Module,
         recipe: Recipe,
         *,
-        num_classes: int,
+        task: Task,
         seed: int,
         steps_per_epoch: int,
         first_epoch: int,
         loss_scaling: Mapping[str, Any],
-        on_epoch_end: Callable[[EpochRecord], None],
+        on_epoch_end: Callable[[CurvePoint], None],
         should_stop: Callable[[], bool],
         give_way: Callable[[], float],
     ) -> None:
@@ -74,10 +72,11 @@ class TrainingModule(pl.LightningModule):
         self._on_epoch_end = on_epoch_end
         self._should_stop = should_stop
         self._give_way = give_way
-        self._accuracy = accuracy_metric(num_classes)
-        self._hopeless_loss = DIVERGED_AT * math.log(max(2, num_classes))
+        self._task = task
+        self._scores = task.scores()
+        self._hopeless_loss = DIVERGED_AT * task.guessing_loss
         self._loss_sum = self._val_loss_sum = torch.zeros(())
-        self._images = self._val_images = 0
+        self._count = self._val_count = 0
         self._step = first_epoch * steps_per_epoch
         self._started_s = 0.0
         self._sigterm: Any = None
@@ -105,7 +104,7 @@ class TrainingModule(pl.LightningModule):
         """Seeds what layers draw (dropout in peers) and resets the sums."""
         torch.manual_seed(epoch_seed(self._seed, self.epoch_index()))
         self._loss_sum = torch.zeros((), device=self.device)
-        self._images = 0
+        self._count = 0
         self._started_s = time.perf_counter()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -116,10 +115,9 @@ class TrainingModule(pl.LightningModule):
         rate = self._recipe.learning_rate_at(self._step, self._steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        images, labels = batch
-        value = loss(self.model(images), labels, label_smoothing=self._recipe.label_smoothing)
-        self._loss_sum += value.detach() * len(labels)
-        self._images += len(labels)
+        value = self._task.loss(self.model, batch, self._recipe)
+        self._loss_sum += value.detach() * len(batch[0])
+        self._count += len(batch[0])
         if self.device.type == "cpu" or (batch_idx + 1) % _LOSS_CHECK_STEPS_ON_GPU == 0:
             self._require_loss_below(math.inf)
         return value
@@ -133,45 +131,43 @@ class TrainingModule(pl.LightningModule):
         """Puts the averaged weights in place."""
         self._require_loss_below(self._hopeless_loss)
         self.average.swap()
-        self._accuracy.reset()
+        self._scores.reset()
         self._val_loss_sum = torch.zeros((), device=self.device)
-        self._val_images = 0
+        self._val_count = 0
 
     def validation_step(self, batch: Batch) -> None:
-        """Adds a batch to loss and accuracy."""
+        """Adds a batch to loss and scores."""
         self._pause_if_asked()
-        images, labels = batch
-        logits = self.model(images).float()
-        self._val_loss_sum += loss(logits, labels) * len(labels)
-        self._val_images += len(labels)
-        self._accuracy.update(logits, labels)
+        self._val_loss_sum += self._task.judge(self.model, batch, self._scores) * len(batch[0])
+        self._val_count += len(batch[0])
 
     def on_validation_end(self) -> None:
         """Puts the trained weights back."""
         self.average.swap()
 
     def on_train_epoch_end(self) -> None:
-        """Hands the epoch's record on."""
-        val_loss = float(self._val_loss_sum) / self._val_images
+        """Hands the epoch's point on."""
+        val_loss = float(self._val_loss_sum) / self._val_count
         if not math.isfinite(val_loss):
             raise self._diverged("validation", val_loss)
-        correct = round(float(self._accuracy.compute()) * self._val_images)  # the metric is a float32
-        record = EpochRecord(
+        scores = {name: float(value) for name, value in self._scores.compute().items()}
+        point = CurvePoint(
             epoch=self.epoch_index() + 1,
-            train_loss=float(self._loss_sum) / self._images,
+            train_loss=float(self._loss_sum) / self._count,
             val_loss=val_loss,
-            val_accuracy=correct / self._val_images,
+            score=scores.pop(self._task.score.name),
             seconds=time.perf_counter() - self._started_s,
+            other_scores=scores,
         )
-        self._on_epoch_end(record)
+        self._on_epoch_end(point)
         if self._should_stop():
-            raise TrainingStopped(f"Training was stopped after epoch {record.epoch}.")
+            raise TrainingStopped(f"Training was stopped after epoch {point.epoch}.")
 
     def _pause_if_asked(self) -> None:
         self._started_s += self._give_way()  # a pause is no time of the epoch
 
     def _require_loss_below(self, bound: float) -> None:
-        mean = float(self._loss_sum) / max(1, self._images)
+        mean = float(self._loss_sum) / max(1, self._count)
         if not mean < bound:  # a NaN is not
             raise self._diverged("training", mean)
 

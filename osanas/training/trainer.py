@@ -22,9 +22,8 @@ from osanas.machine.device import device_uuid
 from osanas.machine.exclusive import CPU, TrainingTurn
 from osanas.machine.failures import device_errors
 from osanas.study.recipe import Recipe
-from osanas.study.records import EpochRecord, TrainingResult
-from osanas.tasks.classification.batches import TrainingBatches, ValidationBatches
-from osanas.tasks.classification.data import ClassificationData
+from osanas.study.records import CurvePoint, Trained
+from osanas.tasks.task import Batch, Batches, Task
 from osanas.training.checkpoint import TrainingState, read_checkpoint, write_checkpoint
 from osanas.training.module import TrainingModule
 
@@ -34,17 +33,17 @@ _LIGHTNING_MODULES = r"(pytorch_lightning|lightning_fabric|lightning_utilities|t
 
 def train(
     model: nn.Module,
-    data: ClassificationData,
+    task: Task,
     recipe: Recipe,
     *,
     epochs: int,
     seed: int,
     device: torch.device,
     checkpoint: Path | None = None,
-    on_epoch: Callable[[EpochRecord], None] | None = None,
+    on_epoch: Callable[[CurvePoint], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
-) -> TrainingResult:
-    """Trains a model on the training images and judges it by the validation images.
+) -> Trained:
+    """Trains a model for a task and judges it by the task's validation data.
 
     While another osanas process measures on the device, it pauses at the next step, and goes on afterwards.
 
@@ -52,8 +51,8 @@ def train(
     evaluation mode. Its initial weights are the caller's; they do not matter where a checkpoint is resumed.
 
     Args:
-        model: Takes normalised images ``[N, C, H, W]``, gives logits ``[N, num_classes]``.
-        data: The data set; its test part is not read.
+        model: From ``task.head``.
+        task: Its batches, loss and scores; test data are not read.
         recipe: How to train.
         epochs: Epochs in total, those that a checkpoint holds included.
         seed: Seed of order, augmentation and dropout.
@@ -75,15 +74,15 @@ def train(
     """
     if epochs < 1:
         raise UsageError(f"Training for {epochs} epochs was asked for.", "Give at least 1.")
-    training = _Training(model, data, recipe, seed=seed, device=device, checkpoint=checkpoint, on_epoch=on_epoch)
+    training = _Training(model, task, recipe, seed=seed, device=device, checkpoint=checkpoint, on_epoch=on_epoch)
     with device_errors(device, "training"), torch.random.fork_rng(_cuda_devices(device)):
         training.run(epochs, should_stop or _never)
     curve = tuple(training.curve)
-    return TrainingResult(
-        accuracy=curve[-1].val_accuracy,
-        curve=curve,
-        seconds=math.fsum(record.seconds for record in curve),
+    return Trained(
+        score=curve[-1].score,
+        seconds=math.fsum(point.seconds for point in curve),
         notes=training.notes,
+        curve=curve,
     )
 
 
@@ -93,23 +92,24 @@ class _Training:
     def __init__(
         self,
         model: nn.Module,
-        data: ClassificationData,
+        task: Task,
         recipe: Recipe,
         *,
         seed: int,
         device: torch.device,
         checkpoint: Path | None,
-        on_epoch: Callable[[EpochRecord], None] | None,
+        on_epoch: Callable[[CurvePoint], None] | None,
     ) -> None:
         self._model = model
-        self._data = data
+        self._task = task
         self._recipe = recipe
         self._seed = seed
         self._device = device
         self._checkpoint = checkpoint
         self._on_epoch = on_epoch
-        self._identity = {"recipe": recipe.model_dump(mode="json"), "seed": seed, "data": data.describe()}
-        self.curve: list[EpochRecord] = []
+        described = task.describe(recipe)["data"]
+        self._identity = {"recipe": recipe.model_dump(mode="json"), "seed": seed, "data": described}
+        self.curve: list[CurvePoint] = []
         self.notes: tuple[str, ...] = ()
 
     def run(self, epochs: int, should_stop: Callable[[], bool]) -> None:
@@ -117,23 +117,17 @@ class _Training:
         state = self._stored_state(epochs)
         self.curve = [] if state is None else list(state.curve)
         first_epoch = len(self.curve)
-        batches = TrainingBatches(
-            self._data,
-            self._recipe,
-            seed=self._seed,
-            device=self._device,
-            current_epoch=lambda: module.epoch_index(),
-        )
+        batches = self._task.training_batches(self._recipe, seed=self._seed, device=self._device)
         turn = _training_turn(self._device)
         module = TrainingModule(
             self._model,
             self._recipe,
-            num_classes=self._data.num_classes,
+            task=self._task,
             seed=self._seed,
             steps_per_epoch=len(batches),
             first_epoch=first_epoch,
             loss_scaling={} if state is None else state.loss_scaling,
-            on_epoch_end=lambda record: self._finish_epoch(module, record),
+            on_epoch_end=lambda point: self._finish_epoch(module, point),
             should_stop=should_stop,
             give_way=lambda: turn.give_way(should_stop),
         )
@@ -143,7 +137,7 @@ class _Training:
             module.optimizer.load_state_dict(state.optimizer)
         if first_epoch < epochs:
             # twice the batch, since nothing is kept for a backward pass
-            validation = ValidationBatches(self._data, batch_size=2 * self._recipe.batch_size, device=self._device)
+            validation = self._task.validation_batches(2 * self._recipe.batch_size, device=self._device)
             with turn:
                 _fit(_quiet_trainer(epochs - first_epoch, self._recipe, self._device), module, batches, validation)
         self._model.to(self._device)  # Lightning moves it to the CPU when done
@@ -161,10 +155,10 @@ class _Training:
             self.notes = (note,)
         return state
 
-    def _finish_epoch(self, module: TrainingModule, record: EpochRecord) -> None:
-        self.curve.append(record)
+    def _finish_epoch(self, module: TrainingModule, point: CurvePoint) -> None:
+        self.curve.append(point)
         if self._on_epoch is not None:
-            self._on_epoch(record)
+            self._on_epoch(point)
         if self._checkpoint is None:
             return
         state = TrainingState(
@@ -185,11 +179,25 @@ def _training_turn(device: torch.device) -> TrainingTurn:
     return TrainingTurn(device_uuid(device) or CPU, settle=lambda: torch.cuda.synchronize(device))
 
 
-def _fit(trainer: pl.Trainer, module: TrainingModule, batches: TrainingBatches, validation: ValidationBatches) -> None:
+class _Epochs:
+    """Batches as Lightning iterates over them: the epoch is that which is current at the first of them."""
+
+    def __init__(self, batches: Batches, current_epoch: Callable[[], int]) -> None:
+        self._batches, self._current_epoch = batches, current_epoch
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self._batches.epoch(self._current_epoch())
+
+
+def _fit(trainer: pl.Trainer, module: TrainingModule, batches: Batches, validation: Batches) -> None:
     """Runs Lightning without its chatter, and with Ctrl-C as it is everywhere else."""
+    loaders = [_Epochs(part, module.epoch_index) for part in (batches, validation)]
     with _silent(), _interrupts_kept():
         try:
-            trainer.fit(module, train_dataloaders=batches, val_dataloaders=validation)
+            trainer.fit(module, train_dataloaders=loaders[0], val_dataloaders=loaders[1])
         except SystemExit as stop:  # what Lightning makes of a KeyboardInterrupt
             if isinstance(stop.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from None

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from osanas.engine import worker
 from tests import postgres
 
 
@@ -13,7 +12,6 @@ from tests import postgres
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory of a test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(worker, "POLL_S", 0.05)
     return tmp_path
 
 

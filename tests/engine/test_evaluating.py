@@ -10,13 +10,14 @@ import pytest
 
 from osanas.engine.checkpoints import Checkpoints
 from osanas.engine.evaluating import Evaluating
+from osanas.engine.measuring import Measuring
 from osanas.errors import CandidateError, EnvironmentFailure
 from osanas.evaluation.evaluator import CandidateCosts
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.space import SearchSpace
 from osanas.store.store import Store
-from osanas.study.config import Limits
-from osanas.study.events import Event, Note, Voice
+from osanas.study.events import Announcer, Event, Note
+from osanas.study.objectives import Limits
 from tests.fakes import SMALL, TableEvaluator, costs_of
 
 MEMBER = SearchSpace.from_dict(SMALL).smallest()
@@ -26,7 +27,7 @@ UNKNOWN = dict.fromkeys(("latency_ms", "energy_mj", "parameters", "multiply_adds
 class Failing(TableEvaluator):
     error: BaseException = MemoryError()
 
-    def measure(self, architecture: Architecture) -> CandidateCosts:
+    def measure_search(self, architecture: Architecture) -> CandidateCosts:
         raise self.error
 
 
@@ -35,9 +36,10 @@ def store(tmp_path: Path) -> Store:
     return Store.open(f"sqlite:///{tmp_path / 's.db'}", create=True)
 
 
-def evaluating(store: Store, evaluator: TableEvaluator, voice: Voice | None = None) -> Evaluating:
+def evaluating(store: Store, evaluator: TableEvaluator, announcer: Announcer | None = None) -> Evaluating:
     checkpoints = Checkpoints(Path("checkpoints"), "18a")
-    return Evaluating(store, evaluator, Limits(), "table", checkpoints, voice or Voice(lambda _: None))
+    measuring = Measuring(store, evaluator, None)
+    return Evaluating(measuring, evaluator, Limits(), checkpoints, announcer or Announcer(lambda _: None))
 
 
 def test_a_price_is_what_the_evaluator_measures(store: Store) -> None:
@@ -54,7 +56,7 @@ def test_a_member_that_cannot_be_measured_has_no_price(store: Store, error: Base
 
 def test_a_price_that_is_no_number_is_none(store: Store) -> None:
     class Odd(TableEvaluator):
-        def measure(self, architecture: Architecture) -> CandidateCosts:
+        def measure_search(self, architecture: Architecture) -> CandidateCosts:
             return replace(costs_of(architecture), latency_ms=math.nan)
 
     assert evaluating(store, Odd()).price(MEMBER) == UNKNOWN
@@ -68,14 +70,14 @@ def test_what_is_not_a_members_own_ends_the_search(store: Store) -> None:
             evaluating(store, evaluator).price(MEMBER)
     evaluator.error = BrokenPipeError("the reader of what is said went away")
     with pytest.raises(BrokenPipeError):
-        evaluating(store, evaluator, Voice(lambda _: None, error=evaluator.error)).price(MEMBER)
+        evaluating(store, evaluator, Announcer(lambda _: None, error=evaluator.error)).price(MEMBER)
 
 
-def test_a_voice_says_a_note_once_and_remembers_what_its_listener_raised() -> None:
+def test_an_announcer_says_a_note_once_and_remembers_what_its_listener_raised() -> None:
     heard: list[Event] = []
-    voice = Voice(heard.append)
-    voice.note_once(3, ["measured contended"])
-    voice.note_once(4, ["measured contended", "measured hot"])
+    announcer = Announcer(heard.append)
+    announcer.note_once(3, ["measured contended"])
+    announcer.note_once(4, ["measured contended", "measured hot"])
     assert heard == [
         Note("Trial 3: measured contended (later trials may be too)"),
         Note("Trial 4: measured hot (later trials may be too)"),
@@ -84,7 +86,7 @@ def test_a_voice_says_a_note_once_and_remembers_what_its_listener_raised() -> No
     def deaf(_: Event) -> None:
         raise BrokenPipeError
 
-    voice = Voice(deaf)
+    announcer = Announcer(deaf)
     with pytest.raises(BrokenPipeError):
-        voice.note("text")
-    assert isinstance(voice.error, BrokenPipeError)
+        announcer.note("text")
+    assert isinstance(announcer.error, BrokenPipeError)

@@ -18,11 +18,13 @@ from osanas.errors import CandidateError, StudyError
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.space import SearchSpace
+from osanas.results.documents import show_document
 from osanas.results.study import StudyView
 from osanas.store.store import Store
 from osanas.strategy.ladder import MOST_WAITING
 from osanas.study.config import StudyConfig
 from osanas.study.events import CandidateDone, CandidateStarted, EpochDone, Event, Note, SearchStarted
+from osanas.study.records import UNNUMBERED
 from tests.fakes import SMALL, Job, TableEvaluator, accuracy_of, check_study, finish, launch, run, search, start
 
 RUNGS = (1, 3, 9)
@@ -53,9 +55,9 @@ def test_a_search_climbs_and_ends(job: Job, url: str, sampler: str) -> None:
     reached = Counter(candidate.epochs for candidate in view.candidates() if candidate.status == "complete")
     assert reached[1] == 12 > reached[3] >= reached[9] > 0
     assert {candidate.epochs for candidate in view.pareto()} == {9}
-    before = view.show_document()
+    before = show_document(view)
     evaluator = TableEvaluator()
-    assert search(replace(job, sampler=sampler), evaluator).show_document() == before
+    assert show_document(search(replace(job, sampler=sampler), evaluator)) == before
     assert evaluator.measured == evaluator.trained == []
 
 
@@ -66,7 +68,7 @@ def test_a_promotion_goes_on_where_its_candidate_stood_and_is_not_measured_again
     assert {(before, after) for _, before, after in trained()} == {(0, 1), (1, 3), (3, 9)}
     assert view.savings().epochs_trained == sum(after - before for _, before, after in trained())
     top = next(candidate for candidate in view.candidates() if candidate.epochs == 9)
-    assert [point.val_accuracy for point in view.curve(top.trial)] == [
+    assert [point.score for point in view.curve(top.trial)] == [
         accuracy_of(top.architecture, epoch) for epoch in range(1, 10)
     ]
 
@@ -80,7 +82,7 @@ def test_what_a_listener_is_told(job: Job) -> None:
     for candidate in view.candidates():
         event = started[candidate.trial]
         assert (event.epochs, event.promoted_from) == (candidate.epochs, candidate.promoted_from)
-        done = [e.epoch for e in events if isinstance(e, EpochDone) and e.trial == candidate.trial]
+        done = [e.point.epoch for e in events if isinstance(e, EpochDone) and e.trial == candidate.trial]
         assert done == {1: [1], 3: [2, 3], 9: [4, 5, 6, 7, 8, 9]}[candidate.epochs]
     done = [event.trained for event in events if isinstance(event, CandidateDone)]
     assert done == sorted(done)
@@ -201,8 +203,8 @@ def test_a_process_that_dies_while_it_promotes_loses_nothing(job: Job, url: str,
     search(job)
     # a training that ended without its result being stored is looked up in its checkpoint
     check_study(url, 5, log=None if point == "before the result" else Path("log"))
-    after = {evaluation.id: evaluation.trial for evaluation in store.evaluations(record.id)}
-    assert promotions[0].trial is None or after[promotions[0].id] == promotions[0].trial
+    after = {evaluation.evaluation: evaluation.trial for evaluation in store.evaluations(record.id)}
+    assert promotions[0].trial in (UNNUMBERED, after[promotions[0].evaluation])
 
 
 # checkpoints --------------------------------------------------------------------------------------------------------

@@ -14,9 +14,10 @@ from osanas.evaluation.evaluator import CandidateCosts
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.space import SearchSpace
 from osanas.results.study import StudyView
-from osanas.store import leases
+from osanas.store.leases import Lease, Pace
 from osanas.store.store import Store
 from osanas.study.events import Event, Note, Remeasuring, Waiting
+from osanas.study.records import Others
 from tests import fakes
 from tests.fakes import FEW, SMALL, Job, TableEvaluator, check_study, costs_of, open_optuna, search
 
@@ -182,7 +183,10 @@ def test_several_workers_measure_the_front_once(job: Job, url: str) -> None:
 def test_a_worker_whose_time_is_over_leaves_the_front_to_those_that_go_on(
     job: Job, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "others", lambda *_: ([], True))  # one of them is about to start a candidate
+    def busy(_lease: Lease) -> Others:
+        return Others((), starting=1, older=0)  # one of them is about to start a candidate
+
+    monkeypatch.setattr(Lease, "look", busy)
     evaluator = two(epoch_s=0.1)
     view = search(replace(job, options={"timeout": 0.3}), evaluator)
     assert view.pareto()
@@ -219,7 +223,13 @@ def again(job: Job, evaluator: TableEvaluator, **options: Any) -> tuple[StudyVie
     events: list[Event] = []
     config = fakes.config_of(replace(job, space=FEW, trials=50))
     view = api.run_search(
-        config, storage=job.storage, listener=events.append, space=fakes.space_of(FEW), evaluator=evaluator, **options
+        config,
+        storage=job.storage,
+        listener=events.append,
+        space=fakes.space_of(FEW),
+        measurer=evaluator,
+        trainer=evaluator,
+        **options,
     )
     return view, told(events)
 
@@ -242,8 +252,8 @@ def test_the_front_is_measured_again(job: Job, url: str, old: StudyView) -> None
     told_before = {trial.number: trial.values for trial in open_optuna(url).trials}
 
     class Slower(TableEvaluator):
-        def measure(self, architecture: Architecture) -> CandidateCosts:
-            costs = super().measure(architecture)
+        def measure_search(self, architecture: Architecture) -> CandidateCosts:
+            costs = super().measure_search(architecture)
             assert costs.latency_ms is not None
             return replace(costs, latency_ms=2 * costs.latency_ms)
 
@@ -278,10 +288,10 @@ def test_measuring_again_is_resumable(job: Job, old: StudyView) -> None:
     assert len(members) > 1
 
     class Lost(TableEvaluator):
-        def measure(self, architecture: Architecture) -> CandidateCosts:
+        def measure_search(self, architecture: Architecture) -> CandidateCosts:
             if self.measured:
                 raise EnvironmentFailure("The GPU is lost.")
-            return super().measure(architecture)
+            return super().measure_search(architecture)
 
     lost = Lost(search_key="new", final_key="new-final")
     with pytest.raises(EnvironmentFailure):
@@ -333,22 +343,14 @@ def test_new_candidates_compare_among_themselves(job: Job, url: str) -> None:
     check_study(url, 6)
 
 
-def test_an_evaluator_may_name_the_key_of_each_candidate(job: Job) -> None:
-    class Naming(TableEvaluator):
-        def measure(self, architecture: Architecture) -> CandidateCosts:
-            return replace(super().measure(architecture), measurement_key=f"of {len(self.measured) % 2}")
-
-    view = search(job, Naming(search_key="of 1", final_key="of 1"))
-    assert view.front().other_key == 3
-
-
 def test_search_takes_the_choice(job: Job, old: StudyView, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluator = two("new")
     view = api.search(
         FEW,
         50,
         config=fakes.config_of(replace(job, space=FEW)),
-        evaluator=evaluator,
+        measurer=evaluator,
+        trainer=evaluator,
         storage=job.storage,
         remeasure=True,
     )
@@ -361,10 +363,10 @@ def test_search_takes_the_choice(job: Job, old: StudyView, monkeypatch: pytest.M
 
 def test_a_device_lost_while_measuring_leaves_the_candidate_open(job: Job, url: str) -> None:
     class Lost(TableEvaluator):
-        def measure(self, architecture: Architecture) -> CandidateCosts:
+        def measure_search(self, architecture: Architecture) -> CandidateCosts:
             if len(self.measured) == 3:
                 raise EnvironmentFailure("The GPU is lost.", "Look at it, then run the same command again.")
-            return super().measure(architecture)
+            return super().measure_search(architecture)
 
     evaluator = Lost(search_key="s1", final_key="s1-final")
     with pytest.raises(EnvironmentFailure) as caught:
@@ -375,8 +377,7 @@ def test_a_device_lost_while_measuring_leaves_the_candidate_open(job: Job, url: 
     assert statuses.count("running") == 1
     assert "failed" not in statuses
     assert evaluator.measured_in_full == []
-    lease = leases.open_lease(store, store.study("s").id)
-    assert leases.rank(store, lease) == 0  # the worker has left nothing behind
-    leases.close_lease(store, lease)
+    with Lease.open(store, store.study("s").id, Pace()) as lease:
+        assert lease.look() == Others((), starting=0, older=0)  # the worker has left nothing behind
     search(job, two())
     check_study(url, 6)

@@ -13,10 +13,12 @@ import pytest
 from osanas.errors import EnvironmentFailure, StudyError
 from osanas.genotype.space import SearchSpace
 from osanas.machine.process import this_process
+from osanas.results.documents import show_document
 from osanas.results.study import StudyView
-from osanas.store import leases
+from osanas.store.leases import Pace
 from osanas.store.store import Store
 from osanas.study.events import CandidateStarted, Event, Note, SearchStarted, Waiting
+from osanas.study.records import UNNUMBERED
 from tests import fakes
 from tests.fakes import DEATHS, FEW, SMALL, Job, TableEvaluator, check_study, open_optuna, run, search, start
 
@@ -31,11 +33,11 @@ def job(folder: Path, url: str) -> Job:
 def test_reaches_the_total_and_adds_nothing_when_run_again(job: Job, url: str) -> None:
     search(job)
     check_study(url, 6, log=Path("log"))
-    before = StudyView(Store.open(url), "s").show_document()
+    before = show_document(StudyView(Store.open(url), "s"))
     evaluator = TableEvaluator()
     view = search(job, evaluator)
     assert evaluator.measured == evaluator.trained == []
-    assert view.show_document() == before
+    assert show_document(view) == before
     assert len(open_optuna(url).trials) == len(before["trials"])
 
 
@@ -76,7 +78,7 @@ def test_a_process_that_dies_anywhere_loses_nothing(job: Job, url: str, point: s
     store = Store.open(url)
     numbers = {evaluation.digest: evaluation.trial for evaluation in store.evaluations(store.study("s").id)}
     for digest, trial in held.items():
-        assert trial is None or numbers[digest] == trial  # taken over under its number
+        assert trial == UNNUMBERED or numbers[digest] == trial  # taken over under its number
         assert next(event.continued for event in begun if event.architecture.digest == digest)
 
 
@@ -142,7 +144,7 @@ def test_what_is_no_candidates_fault_leaves_the_trial_resumable(job: Job, url: s
 
 def test_an_enviroment_failure_while_measuring_is_resumable(job: Job, url: str) -> None:
     class Lost(TableEvaluator):
-        def measure(self, architecture: Any) -> Any:
+        def measure_search(self, architecture: Any) -> Any:
             raise EnvironmentFailure("The meter is lost.")
 
     with pytest.raises(EnvironmentFailure, match="meter"):
@@ -295,18 +297,13 @@ def _change_lease(url: str, assignments: str, where: str = "1 = 1") -> None:
     connection.close()
 
 
-def test_a_lease_that_is_lost_while_training_ends_the_worker(
-    job: Job, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(leases, "RENEWAL_S", 0.05)
-    monkeypatch.setattr(leases.LeaseKeeper.__init__, "__defaults__", (0.05,))
-
+def test_a_lease_that_is_lost_while_training_ends_the_worker(job: Job, url: str) -> None:
     def clear(event: Event) -> None:
         if type(event).__name__ == "CandidateStarted":
             _delete_leases(url)
 
     with pytest.raises(EnvironmentFailure, match="cut off from the database for longer than its lease") as caught:
-        search(replace(job, epoch_s=20.0), listener=clear)
+        search(replace(job, epoch_s=20.0), listener=clear, pace=Pace(renewal_s=0.05))
     assert caught.value.exit_code == 3
     assert len(_trials_of_running(url)) == 1
     search(job)

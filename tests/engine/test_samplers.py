@@ -17,9 +17,10 @@ from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.strategy.features import Features
-from osanas.strategy.history import History, Seen
+from osanas.strategy.history import CandidateState, History
 from osanas.strategy.known_cost import KnownCost
-from osanas.study.config import Limits, OptunaSampler
+from osanas.study.config import OptunaSampler
+from osanas.study.objectives import Limits
 from tests.fakes import SMALL, accuracy_of, costs_of
 
 SPACE = SearchSpace.from_dict(SMALL)
@@ -98,7 +99,7 @@ def price(architecture: Architecture) -> dict[str, float | None]:
 
 def history(count: int) -> History:
     members = random.Random(1).sample(list(AT.enumerate()), count)
-    seen = [Seen(member.digest, member, price(member), {1: accuracy_of(member, 1)}) for member in members]
+    seen = [CandidateState(member.digest, member, price(member), {1: accuracy_of(member, 1)}) for member in members]
     return History((1,), ("accuracy", "latency_ms"), Limits(), seen)
 
 
@@ -130,6 +131,6 @@ def test_history_is_read_anew_for_each_proposal() -> None:
     for _ in range(3):
         member = AT.decode(study.ask(distributions(AT)).params)
         found.append(member.digest)
-        seen = Seen(member.digest, member, price(member), {1: accuracy_of(member, 1)})
+        seen = CandidateState(member.digest, member, price(member), {1: accuracy_of(member, 1)})
         known[0] = History((1,), ("accuracy", "latency_ms"), Limits(), [*known[0].seen, seen])
     assert len(set(found)) == 3

@@ -12,18 +12,18 @@ import psutil
 import pytest
 
 import osanas
-from osanas.engine import next_step
-from osanas.engine.next_step import Streaks
+from osanas.engine.next_step import Patience
 from osanas.errors import CandidateError, ConfigError, SearchFailed, StudyError, UsageError
-from osanas.evaluation.evaluator import CandidateCosts, Trained
+from osanas.evaluation.evaluator import CandidateCosts
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.space import SearchSpace
 from osanas.results.places import open_study
 from osanas.store.store import Store
-from osanas.study.config import Objective, StudyConfig
+from osanas.study.config import StudyConfig
 from osanas.study.events import CandidateDone, EpochDone, Event
-from osanas.study.records import Candidate
+from osanas.study.objectives import Objective
+from osanas.study.records import Candidate, Trained
 from tests.fakes import FEW, SMALL, Job, TableEvaluator, accuracy_of, check_study, costs_of, open_optuna, search, start
 
 LIMIT_KEYS = {"max_latency_ms", "max_energy_mj", "max_parameters", "max_multiply_adds"}
@@ -155,8 +155,7 @@ def test_after_twenty_duplicates_an_unseen_member_is_drawn(job: Job, url: str, m
             return 0
 
     monkeypatch.setattr("osanas.engine.worker.make_sampler", lambda *_: Stuck())
-    monkeypatch.setattr(next_step, "DUPLICATES_BEFORE_RANDOM", 4)
-    view = search(replace(job, trials=3))
+    view = search(replace(job, trials=3), patience=Patience(duplicates_before_random=4))
     check_study(url, 3)
     statuses = [candidate.status for candidate in view.candidates()]
     assert statuses == ["complete", *["duplicate"] * 4, "complete", *["duplicate"] * 2, "complete"]
@@ -250,25 +249,6 @@ def test_a_success_between_failures_does_not_stop_it(job: Job, url: str) -> None
     check_study(url, 6)
 
 
-def test_the_counting_of_streaks() -> None:
-    counted = Streaks()
-    for _ in range(4):
-        counted.count("failed", "diverged")
-    counted.count("duplicate")
-    assert not counted.fails_alike
-    counted.count("failed", "diverged")
-    assert counted.fails_alike
-    counted.count("failed", "build")
-    assert not counted.fails_alike
-    assert counted.failures == 1
-    counted.count("infeasible")
-    assert (counted.failures, counted.infeasible, counted.duplicates) == (0, 1, 0)
-    counted.count("duplicate")
-    assert (counted.infeasible, counted.duplicates) == (1, 1)
-    counted.count("complete")
-    assert (counted.infeasible, counted.duplicates) == (0, 0)
-
-
 @pytest.mark.parametrize("accuracy", [math.nan, math.inf])
 def test_a_figure_that_is_no_number_is_a_failure(job: Job, url: str, accuracy: float) -> None:
     class Odd(TableEvaluator):
@@ -284,7 +264,7 @@ def test_a_figure_that_is_no_number_is_a_failure(job: Job, url: str, accuracy: f
 
 def test_a_cost_that_cannot_be_measured_is_no_zero(job: Job, url: str) -> None:
     class Unmetered(TableEvaluator):
-        def measure(self, architecture: Architecture) -> CandidateCosts:
+        def measure_search(self, architecture: Architecture) -> CandidateCosts:
             return replace(costs_of(architecture), energy_mj=None)
 
     view = search(replace(job, options={"objectives": ["accuracy", "latency_ms"]}), Unmetered())
@@ -294,11 +274,10 @@ def test_a_cost_that_cannot_be_measured_is_no_zero(job: Job, url: str) -> None:
         search(replace(job, storage=f"{url}2", space=FEW, options={"max_energy_mj": 3.0}), Unmetered())
 
 
-def test_nothing_within_the_limits_names_the_closest(job: Job, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(next_step, "INFEASIBLE_IN_A_ROW", 12)
+def test_nothing_within_the_limits_names_the_closest(job: Job, url: str) -> None:
     evaluator = TableEvaluator()
-    with pytest.raises(SearchFailed, match="candidates in a row broke a limit before training") as caught:
-        search(replace(job, options={"max_latency_ms": 0.2}), evaluator)
+    with pytest.raises(SearchFailed, match="12 candidates in a row broke a limit before training") as caught:
+        search(replace(job, options={"max_latency_ms": 0.2}), evaluator, patience=Patience(infeasible_in_a_row=12))
     assert evaluator.trained == []
     assert len(set(evaluator.measured)) == len(evaluator.measured) == 12
     candidates = open_study("s", url).candidates()
@@ -308,20 +287,12 @@ def test_nothing_within_the_limits_names_the_closest(job: Job, url: str, monkeyp
     assert caught.value.fix.startswith("Relax the limit")
 
 
-def test_the_closest_is_none_that_fits_by_now(job: Job, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(next_step, "INFEASIBLE_IN_A_ROW", 5)
+def test_the_closest_is_none_that_fits_by_now(job: Job, url: str) -> None:
+    soon = Patience(infeasible_in_a_row=5)
     with pytest.raises(SearchFailed):
-        search(replace(job, options={"max_latency_ms": 0.2}))
+        search(replace(job, options={"max_latency_ms": 0.2}), patience=soon)
     with pytest.raises(SearchFailed, match=r"The closest was trial \d+: parameters [\d,]+ over the limit 10\."):
-        search(replace(job, options={"max_parameters": 10}))
-
-
-def test_two_hundred_are_the_limit() -> None:
-    assert (next_step.INFEASIBLE_IN_A_ROW, next_step.FAILURES_IN_A_ROW, next_step.DUPLICATES_BEFORE_RANDOM) == (
-        200,
-        5,
-        20,
-    )
+        search(replace(job, options={"max_parameters": 10}), patience=soon)
 
 
 def test_a_space_without_a_feasible_member_ends_with_the_closest(job: Job) -> None:
@@ -339,7 +310,8 @@ def test_the_public_function(folder: Path) -> None:
     view = osanas.search(
         {**SMALL, "start_from": [start()]},
         5,
-        evaluator=TableEvaluator(),
+        measurer=TableEvaluator(),
+        trainer=TableEvaluator(),
         data="cifar10",
         sampler="random",
         objectives=["accuracy", "latency_ms"],
@@ -361,21 +333,27 @@ def test_the_public_function(folder: Path) -> None:
 def test_arguments_go_before_the_configuration(url: str) -> None:
     config = StudyConfig(study="s", trials=9, epochs=4, objectives=("accuracy",))
     view = osanas.search(
-        SearchSpace.from_dict(SMALL), 2, config=config, evaluator=TableEvaluator(), storage=url, epochs=1
+        SearchSpace.from_dict(SMALL),
+        2,
+        config=config,
+        measurer=TableEvaluator(),
+        trainer=TableEvaluator(),
+        storage=url,
+        epochs=1,
     )
     assert (view.record.config.trials, view.record.config.rungs, view.objectives) == (2, (1,), ("accuracy",))
 
 
 def test_wrong_arguments_are_all_reported() -> None:
     with pytest.raises(ConfigError) as caught:
-        osanas.search("tiny", 0, epochs=-1, sampler="tpa", evaluator=TableEvaluator())  # type: ignore[arg-type]
+        osanas.search("tiny", 0, epochs=-1, sampler="tpa", measurer=TableEvaluator(), trainer=TableEvaluator())  # type: ignore[arg-type]
     assert {problem.key for problem in caught.value.problems} == {"trials", "epochs", "sampler"}
     assert "Did you mean 'tpe'?" in str(caught.value)
 
 
 def test_an_unknown_space(url: str) -> None:
     with pytest.raises(UsageError, match="Did you mean 'tiny'"):
-        osanas.search("tinny", 2, evaluator=TableEvaluator(), storage=url)
+        osanas.search("tinny", 2, measurer=TableEvaluator(), trainer=TableEvaluator(), storage=url)
 
 
 def test_energy_without_a_meter_is_refused_before_anything(job: Job, url: str) -> None:
@@ -427,7 +405,7 @@ def test_events(job: Job) -> None:
     assert done[-1].front_size == len(view.pareto())
     assert done[-1].hypervolume == view.front().hypervolume
     epochs = [event for event in events if isinstance(event, EpochDone)]
-    assert [(event.epoch, event.epochs) for event in epochs] == [(1, 2), (2, 2)] * 6
+    assert [(event.point.epoch, event.epochs) for event in epochs] == [(1, 2), (2, 2)] * 6
 
 
 def test_no_connection_and_no_noise_are_left(job: Job, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

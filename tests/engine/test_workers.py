@@ -12,8 +12,10 @@ import pytest
 import sqlalchemy as sa
 
 from osanas.errors import EnvironmentFailure, StudyError
+from osanas.results.documents import pareto_document
 from osanas.results.places import open_study
 from osanas.store.database import parse_url
+from osanas.store.leases import Pace
 from osanas.store.store import Store
 from osanas.study.events import Event
 from tests import fakes, postgres
@@ -80,7 +82,7 @@ def test_a_duplicate_of_a_running_network_waits(folder: Path, url: str) -> None:
     (running,) = store.evaluations(record.id)
     study = fakes.open_optuna(url)
     trial = study.ask()
-    store.add_duplicate(record.id, trial.number, running.id)
+    store.add_duplicate(record.id, trial.number, running.evaluation)
     waiting = store.candidates(record.id)[1]
     assert (waiting.status, waiting.reason, waiting.accuracy) == ("waiting", "the network of trial 0", None)
     _all_succeed([slow])
@@ -156,11 +158,10 @@ def test_a_server_that_is_away_is_an_environment_failure(folder: Path, postgres_
 
 @pytest.mark.parametrize("stays_away", [False, True])
 def test_a_server_that_goes_away_in_the_middle(
-    folder: Path, postgres_server: postgres.Server, stays_away: bool, monkeypatch: pytest.MonkeyPatch
+    folder: Path, postgres_server: postgres.Server, stays_away: bool
 ) -> None:
     """While a candidate trains: sessions that are cut are opened again; a database that stays closed ends the run."""
-    monkeypatch.setattr("osanas.store.store.Store.write.__defaults__", (1.0,))
-    monkeypatch.setattr("osanas.store.leases.CLOSING_PATIENCE_S", 0.5)
+    soon = Pace(poll_s=0.05, database_s=1.0, closing_s=0.5)
     url = postgres_server.new_database()
     name = parse_url(url).database
     cuts: list[str] = []
@@ -174,11 +175,11 @@ def test_a_server_that_goes_away_in_the_middle(
 
     job = Job(str(folder), 4, SMALL, url, log=str(folder / "log"))
     if not stays_away:
-        search(job, listener=listener)
+        search(job, listener=listener, pace=soon)
         assert len(cuts) == 2
     else:
         with pytest.raises(EnvironmentFailure) as caught:
-            search(job, listener=listener)
+            search(job, listener=listener, pace=soon)
         assert caught.value.exit_code == 3
         postgres_server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         # the lease could not be given back; its process still lives here, as it would not after a real run
@@ -205,6 +206,6 @@ def test_the_same_call_works_on_both(folder: Path, url: str, postgres_url: str) 
         search(Job(str(folder), 5, SMALL, address, sampler="tpe"), TableEvaluator()) for address in (url, postgres_url)
     ]
     assert views[0].candidates() == views[1].candidates()
-    assert views[0].pareto_document() == views[1].pareto_document()
+    assert pareto_document(views[0]) == pareto_document(views[1])
     assert [view.name for view in views] == ["s", "s"]
     assert open_study("s", postgres_url).candidates() == views[1].candidates()

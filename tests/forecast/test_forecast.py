@@ -47,7 +47,9 @@ class Priced(TableEvaluator):
     def shape(self) -> NetworkShape:
         return NetworkShape(8, 1, 10, 1)
 
-    def measure(self, architecture: Architecture) -> CandidateCosts:
+    def measure(
+        self, architecture: Architecture, *, in_full: bool = False, stored: Mapping[str, Any] | None = None
+    ) -> CandidateCosts:
         self.measured.append(architecture.digest)
         costs, latency_ms = counted(architecture), latency_of(architecture)
         energy_mj = None if self.energy_source is None else 3 * latency_ms

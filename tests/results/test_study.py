@@ -14,7 +14,8 @@ from osanas.genotype.space import SearchSpace
 from osanas.results.study import Front, StudyView, front_of, in_full
 from osanas.store.references import flag_measurements
 from osanas.store.store import Store
-from osanas.study.config import Objective, StudyConfig
+from osanas.study.config import StudyConfig
+from osanas.study.objectives import Objective
 from osanas.study.records import DRIFT, Candidate, MeasurementRecord, Status, StudyRecord
 from tests.fakes import SMALL, Job, TableEvaluator, search
 

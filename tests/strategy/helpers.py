@@ -11,8 +11,8 @@ from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.strategy.features import Features
-from osanas.strategy.history import History, Seen
-from osanas.study.config import Limits, Objective
+from osanas.strategy.history import CandidateState, History
+from osanas.study.objectives import Limits, Objective
 
 SHAPE = NetworkShape(resolution=14, in_channels=1, num_classes=10, stem_reduction=1)
 SPACE = SearchSpace.load("vovnet_slim")
@@ -48,9 +48,11 @@ def accuracy(member: Architecture, epochs: int) -> float:
     return final - 0.3 * (1 + 0.02 * depth) / (1 + epochs)
 
 
-def seen(member: Architecture, rungs: Iterable[int], *, running: int | None = None, closed: bool = False) -> Seen:
+def seen(
+    member: Architecture, rungs: Iterable[int], *, running: int | None = None, closed: bool = False
+) -> CandidateState:
     reached = list(rungs)
-    return Seen(
+    return CandidateState(
         digest=member.digest,
         architecture=member,
         costs=costs(member),
@@ -62,7 +64,7 @@ def seen(member: Architecture, rungs: Iterable[int], *, running: int | None = No
 
 
 def history(
-    known: Sequence[Seen],
+    known: Sequence[CandidateState],
     rungs: tuple[int, ...] = (1, 3, 9),
     limits: Limits | None = None,
     objectives: tuple[Objective, ...] = OBJECTIVES,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from osanas.strategy.accuracy import SEED_NOISE, AccuracyModel, Promise, promises
+from osanas.strategy.accuracy import SEED_NOISE, AccuracyModel, Forecast, forecasts
 from tests.strategy.helpers import FEATURES, accuracy, members, seen
 
 RUNGS = (1, 3, 9)
@@ -12,14 +12,14 @@ RUNGS = (1, 3, 9)
 
 def test_a_fully_trained_candidate_promises_its_own_accuracy() -> None:
     member = members(1)[0]
-    found = promises([seen(member, RUNGS)], RUNGS)
-    assert found[member.digest] == Promise(accuracy(member, 9), SEED_NOISE)
+    found = forecasts([seen(member, RUNGS)], RUNGS)
+    assert found[member.digest] == Forecast(accuracy(member, 9), SEED_NOISE)
 
 
 def test_first_epochs_promise_what_the_others_reached() -> None:
     everyone = members(40)
     known = [seen(member, RUNGS) for member in everyone[:20]] + [seen(member, [1]) for member in everyone[20:]]
-    found = promises(known, RUNGS)
+    found = forecasts(known, RUNGS)
     promised = [found[member.digest].mean for member in everyone[20:]]
     truth = [accuracy(member, 9) for member in everyone[20:]]
     assert spearmanr(promised, truth)[0] > 0.9
@@ -29,7 +29,7 @@ def test_first_epochs_promise_what_the_others_reached() -> None:
 def test_few_pairs_promise_the_rungs_accuracy_with_the_mean_gain_and_much_doubt() -> None:
     everyone = members(12)
     known = [seen(everyone[0], RUNGS), *(seen(member, [1]) for member in everyone[1:])]
-    found = promises(known, RUNGS)
+    found = forecasts(known, RUNGS)
     gain = accuracy(everyone[0], 9) - accuracy(everyone[0], 1)
     assert found[everyone[5].digest].mean == pytest.approx(accuracy(everyone[5], 1) + gain)
     assert found[everyone[5].digest].std > 2 * SEED_NOISE
@@ -43,7 +43,7 @@ def test_promises_chain_over_the_rungs() -> None:
         + [seen(member, [1, 3]) for member in everyone[10:25]]
         + [seen(member, [1]) for member in everyone[25:]]
     )
-    found = promises(known, RUNGS)
+    found = forecasts(known, RUNGS)
     error = [found[member.digest].mean - accuracy(member, 9) for member in everyone[25:]]
     assert np.abs(error).max() < 0.04
 
@@ -52,13 +52,13 @@ def test_losses_may_be_missing() -> None:
     everyone = members(20)
     known = [seen(member, RUNGS) for member in everyone[:10]] + [seen(member, [3]) for member in everyone[10:]]
     silent = [type(one)(**{**vars(one), "losses": {}}) for one in known]
-    assert promises(silent, RUNGS).keys() == {member.digest for member in everyone}
+    assert forecasts(silent, RUNGS).keys() == {member.digest for member in everyone}
 
 
 def test_the_model_ranks_what_it_has_not_seen_and_is_surer_of_what_it_has() -> None:
     everyone = members(120)
     rows = FEATURES.accuracy(everyone)
-    known = [Promise(accuracy(member, 9), SEED_NOISE) for member in everyone[:60]]
+    known = [Forecast(accuracy(member, 9), SEED_NOISE) for member in everyone[:60]]
     model = AccuracyModel(rows[:60], known)
     mean, std = model.predict(rows)
     truth = [accuracy(member, 9) for member in everyone]
@@ -69,16 +69,16 @@ def test_the_model_ranks_what_it_has_not_seen_and_is_surer_of_what_it_has() -> N
 def test_a_promise_in_doubt_counts_less() -> None:
     everyone = members(30)
     rows = FEATURES.accuracy(everyone)
-    sure = [Promise(0.7 + 0.001 * index, SEED_NOISE) for index in range(30)]
-    odd = Promise(0.9, SEED_NOISE)
+    sure = [Forecast(0.7 + 0.001 * index, SEED_NOISE) for index in range(30)]
+    odd = Forecast(0.9, SEED_NOISE)
     believed = AccuracyModel(rows, [*sure[:-1], odd]).predict(rows[-1:])[0][0]
-    doubted = AccuracyModel(rows, [*sure[:-1], Promise(0.9, 0.2)]).predict(rows[-1:])[0][0]
+    doubted = AccuracyModel(rows, [*sure[:-1], Forecast(0.9, 0.2)]).predict(rows[-1:])[0][0]
     assert doubted < believed
 
 
 def test_equal_accuracies_are_no_error() -> None:
     everyone = members(12)
-    model = AccuracyModel(FEATURES.accuracy(everyone), [Promise(0.5, SEED_NOISE)] * 12)
+    model = AccuracyModel(FEATURES.accuracy(everyone), [Forecast(0.5, SEED_NOISE)] * 12)
     mean, std = model.predict(FEATURES.accuracy(everyone))
     assert mean == pytest.approx(0.5, abs=1e-6)
     assert np.all(np.isfinite(std))

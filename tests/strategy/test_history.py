@@ -4,15 +4,15 @@ from typing import Any
 
 from osanas.genotype.space import SearchSpace
 from osanas.strategy.history import History, fits_now, history_of
-from osanas.study.config import Limits
-from osanas.study.records import EvaluationRecord
+from osanas.study.objectives import Limits
+from osanas.study.records import Candidate
 from tests.fakes import SMALL
 
 MEMBERS = list(SearchSpace.from_dict(SMALL).enumerate())[:5]
 COSTS = {"latency_ms": 2.0, "energy_mj": 3.0, "parameters": 100, "multiply_adds": 1000}
 
 
-def evaluation(member: int, epochs: int, status: str = "complete", **changes: Any) -> EvaluationRecord:
+def evaluation(member: int, epochs: int, status: str = "complete", **changes: Any) -> Candidate:
     accuracy = 0.1 * epochs if status == "complete" else None
     document: dict[str, Any] = {
         "id": 10 * member + epochs,
@@ -29,10 +29,10 @@ def evaluation(member: int, epochs: int, status: str = "complete", **changes: An
         "train_loss": None if accuracy is None else 1 - accuracy,
         **changes,
     }
-    return EvaluationRecord(**document)
+    return Candidate(**document)
 
 
-def history(*evaluations: EvaluationRecord, **limits: float) -> History:
+def history(*evaluations: Candidate, **limits: float) -> History:
     allowed = Limits.model_validate(limits)
     return history_of(evaluations, rungs=(1, 3, 9), objectives=("accuracy", "latency_ms"), limits=allowed, key="k")
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import pytest
 
 from osanas.genotype.architecture import Architecture
-from osanas.strategy.history import Seen
+from osanas.strategy.history import CandidateState
 from osanas.strategy.known_cost import KnownCost
 from osanas.strategy.surrogate import FIRST
-from osanas.study.config import Limits
+from osanas.study.objectives import Limits
 from tests.strategy.helpers import FEATURES, costs, history, members, seen
 
 FULL = (9,)
@@ -19,7 +19,7 @@ FULL = (9,)
 
 def test_the_first_candidates_are_unlike_each_other_and_worth_nothing_yet() -> None:
     strategy = KnownCost(FEATURES, seed=1)
-    known: list[Seen] = []
+    known: list[CandidateState] = []
     for _ in range(5):
         member, worth = strategy.best_new(history(known, FULL))
         assert member is not None
@@ -74,7 +74,9 @@ def test_measures_the_best_few_only_while_predictions_are_poor() -> None:
     assert asked == []
     noise = random.Random(0)
     noisy = [
-        Seen(one.digest, one.architecture, {**one.costs, "latency_ms": noise.uniform(0.2, 0.9)}, one.accuracies)
+        CandidateState(
+            one.digest, one.architecture, {**one.costs, "latency_ms": noise.uniform(0.2, 0.9)}, one.accuracies
+        )
         for one in known
     ]
     chosen = KnownCost(FEATURES).propose(history(noisy, FULL), price)
@@ -85,7 +87,7 @@ def test_measures_the_best_few_only_while_predictions_are_poor() -> None:
 def test_a_member_that_cannot_be_measured_is_no_choice() -> None:
     noise = random.Random(0)
     known = [
-        Seen(m.digest, m, {**costs(m), "latency_ms": noise.uniform(0.2, 0.9)}, seen(m, FULL).accuracies)
+        CandidateState(m.digest, m, {**costs(m), "latency_ms": noise.uniform(0.2, 0.9)}, seen(m, FULL).accuracies)
         for m in members(30)
     ]
     first: list[str] = []
@@ -117,13 +119,13 @@ def test_failed_and_infeasible_candidates_are_never_proposed_again_and_teach_no_
 
 def test_finds_a_better_front_than_random_members_at_equal_cost() -> None:
     strategy = KnownCost(FEATURES, seed=2)
-    known: list[Seen] = []
+    known: list[CandidateState] = []
     for _ in range(25):
         member = strategy.propose(history(known, FULL))
         assert member is not None
         known.append(seen(member, FULL))
 
-    def score(one: Seen) -> float:
+    def score(one: CandidateState) -> float:
         return one.accuracies[9] - 0.1 * float(one.costs["latency_ms"] or 0)
 
     best = statistics.fmean(sorted(map(score, known))[-5:])

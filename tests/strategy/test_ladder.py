@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osanas.strategy.history import Seen
+from osanas.strategy.history import CandidateState
 from osanas.strategy.known_cost import KnownCost
 from osanas.strategy.ladder import Promotion, next_promotion
 from tests.strategy.helpers import FEATURES, accuracy, history, members, seen
@@ -74,7 +74,7 @@ def test_a_hopeless_candidate_yields_to_a_new_one_and_a_promising_one_does_not()
 @given(st.integers(0, 10_000), st.booleans())
 def test_a_search_by_promotions_alone_ends_and_trains_nobody_twice(seed: int, has_rival: bool) -> None:
     rng = random.Random(seed)
-    known: dict[str, Seen] = {}
+    known: dict[str, CandidateState] = {}
     for member in members(rng.randint(1, 14), seed):
         known[member.digest] = seen(member, [1], closed=rng.random() < 0.2)
     trained: set[tuple[str, int]] = set()

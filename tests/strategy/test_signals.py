@@ -10,9 +10,9 @@ from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.strategy.features import STRUCTURE, Features
-from osanas.strategy.history import History, Seen
+from osanas.strategy.history import CandidateState, History
 from osanas.strategy.signals import FEWEST, SELECTION, Signal, rank_correlations, signals_document
-from osanas.study.config import Limits
+from osanas.study.objectives import Limits
 from tests.fakes import SMALL
 
 SPACE = SearchSpace.from_dict(SMALL)
@@ -20,16 +20,16 @@ FEATURES = Features(SpaceAt(SPACE, NetworkShape(8, 1, 10, 1)))
 MEMBERS = random.Random(0).sample(list(SPACE.enumerate()), 30)
 
 
-def history(seen: list[Seen]) -> History:
+def history(seen: list[CandidateState]) -> History:
     return History((1, 3, 9), ("accuracy", "latency_ms"), Limits(), seen)
 
 
-def candidate(index: int, full: float | None, **costs: float) -> Seen:
+def candidate(index: int, full: float | None, **costs: float) -> CandidateState:
     """One whose accuracy at 1 epoch has the order of ``full``, and at 3 epochs the opposite one."""
     architecture = MEMBERS[index]
     value = 0.0 if full is None else full
     accuracies = {1: value**3, 3: 1 - value} | ({} if full is None else {9: full})
-    return Seen(architecture.digest, architecture, costs, accuracies, {1: 2 - value})
+    return CandidateState(architecture.digest, architecture, costs, accuracies, {1: 2 - value})
 
 
 def by_name(signals: list[Signal]) -> dict[tuple[str, int | None], Signal]:
@@ -50,7 +50,7 @@ def test_orders() -> None:
 
 def test_structure_is_counted() -> None:
     ordered = sorted(MEMBERS, key=lambda member: tuple(FEATURES.structure(member)))
-    seen = [Seen(m.digest, m, {}, {9: 0.5 + index / 100}) for index, m in enumerate(ordered)]
+    seen = [CandidateState(m.digest, m, {}, {9: 0.5 + index / 100}) for index, m in enumerate(ordered)]
     found = by_name(rank_correlations(history(seen), FEATURES))
     assert [name for name, epochs in found if epochs is None] == [*STRUCTURE, "latency_ms", "energy_mj"]
     assert found["parameters", None].correlation == pytest.approx(1.0)  # by which they are ordered first

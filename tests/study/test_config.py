@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from osanas.errors import ConfigError, UsageError
-from osanas.study.config import OBJECTIVES, Limits, StudyConfig, difference, ladder, read_study_file, study_config
+from osanas.study.config import StudyConfig, difference, ladder, read_study_file, study_config
+from osanas.study.objectives import OBJECTIVES, Limits
 
 COSTS = ("latency_ms", "energy_mj", "parameters", "multiply_adds")
 LIMITS = tuple(f"max_{name}" for name in COSTS)

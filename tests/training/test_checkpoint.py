@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from osanas.errors import EnvironmentFailure
-from osanas.study.records import EpochRecord
+from osanas.study.records import CurvePoint
 from osanas.training import checkpoint
 from osanas.training.checkpoint import TrainingState, read_checkpoint, write_checkpoint
 
@@ -25,7 +25,7 @@ def state(seed: int = 0) -> TrainingState:
         average={"weight": torch.randn(300, generator=generator)},
         optimizer={"state": {0: {"momentum_buffer": torch.randn(300, generator=generator)}}, "param_groups": []},
         loss_scaling={},
-        curve=(EpochRecord(1, 2.0, 1.5, 0.5, 0.25),),
+        curve=(CurvePoint(1, 2.0, 1.5, 0.5, 0.25),),
     )
 
 

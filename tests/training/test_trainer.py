@@ -19,7 +19,7 @@ from torch import nn
 from osanas.errors import CandidateError, DataError, EnvironmentFailure, TrainingStopped, UsageError
 from osanas.models.build import build
 from osanas.study.recipe import Recipe
-from osanas.study.records import EpochRecord, TrainingResult
+from osanas.study.records import CurvePoint, Trained
 from osanas.tasks.classification.data import load
 from osanas.training.module import build_optimizer
 from osanas.training.trainer import train
@@ -31,13 +31,13 @@ RECIPE = Recipe(batch_size=30, learning_rate=0.1)
 
 def run(
     epochs: int, checkpoint: Path | None = None, *, seed: int = 0, model: nn.Module | None = None
-) -> tuple[TrainingResult, dict[str, torch.Tensor]]:
+) -> tuple[Trained, dict[str, torch.Tensor]]:
     net = model or SmallNet()
     result = train(net, small_data(), RECIPE, epochs=epochs, seed=seed, device=CPU, checkpoint=checkpoint)
     return result, net.state_dict()
 
 
-def without_seconds(result: TrainingResult) -> list[EpochRecord]:
+def without_seconds(result: Trained) -> list[CurvePoint]:
     return [replace(record, seconds=0.0) for record in result.curve]
 
 
@@ -172,7 +172,7 @@ def test_stopped_within_an_epoch_and_resumed(tmp_path: Path, stop_at_step: int) 
 
 def test_a_finished_checkpoint_is_not_trained_again(tmp_path: Path) -> None:
     first, weights = run(2, tmp_path / "a")
-    seen: list[EpochRecord] = []
+    seen: list[CurvePoint] = []
     model = SmallNet(seed=5)
     again = train(
         model, small_data(), RECIPE, epochs=2, seed=0, device=CPU, checkpoint=tmp_path / "a", on_epoch=seen.append
@@ -208,9 +208,9 @@ def test_a_checkpoint_of_another_seed_starts_over(tmp_path: Path) -> None:
 
 
 def test_epochs_are_reported_before_they_are_stored(tmp_path: Path) -> None:
-    seen: list[EpochRecord] = []
+    seen: list[CurvePoint] = []
 
-    def lost(record: EpochRecord) -> None:
+    def lost(record: CurvePoint) -> None:
         seen.append(record)
         if record.epoch == 2:
             raise DataError("the database is away")
@@ -378,7 +378,7 @@ def test_ctrl_c_is_a_keyboard_interrupt(at: str, tmp_path: Path) -> None:
                 os.kill(os.getpid(), signal.SIGINT)
             return super().forward(x)
 
-    def on_epoch(record: EpochRecord) -> None:
+    def on_epoch(record: CurvePoint) -> None:
         if at == "epoch":
             raise KeyboardInterrupt
 
@@ -402,7 +402,7 @@ def test_ctrl_c_is_a_keyboard_interrupt(at: str, tmp_path: Path) -> None:
 
 
 def test_a_real_exit_is_not_mistaken_for_one() -> None:
-    def leave(record: EpochRecord) -> None:
+    def leave(record: CurvePoint) -> None:
         raise SystemExit(4)
 
     with pytest.raises(SystemExit) as caught:
@@ -411,7 +411,7 @@ def test_a_real_exit_is_not_mistaken_for_one() -> None:
 
 
 def test_in_another_thread() -> None:
-    results: list[TrainingResult] = []
+    results: list[Trained] = []
     thread = threading.Thread(target=lambda: results.append(run(1)[0]))
     thread.start()
     thread.join()

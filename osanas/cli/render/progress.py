@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import filterfalse
 
 import typer
 from rich.console import Console
@@ -24,6 +25,7 @@ from osanas.study.events import (
     SearchStarted,
     Waiting,
 )
+from osanas.study.objectives import ACCURACY, is_cost
 from osanas.study.records import Candidate
 
 Ask = Callable[[str], bool]
@@ -77,11 +79,13 @@ class _Lines:
     Attributes:
         is_brief: Leaves out what a live display shows: the front and the time left.
         left: The time left in words, as far as it is known.
+        score: Name of what the task judges by.
     """
 
     console: Console
     is_brief: bool = False
     left: str = ""
+    score: str = ACCURACY.name
     _clock: _Clock = field(default_factory=_Clock)
     _rungs: int = 1
     _duplicates: int = 0
@@ -97,6 +101,7 @@ class _Lines:
             case SearchStarted():
                 self._clock.start(event.trained)
                 self._rungs = len(event.rungs)
+                self.score = next(filterfalse(is_cost, event.objectives), self.score)
                 return _opening(event)
             case CandidateStarted(trial=trial, continued=True):
                 return f"trial {trial} goes on where another process left it"
@@ -133,7 +138,7 @@ class _Lines:
             return f"{head}  {candidate.status}: {candidate.reason}{after}"
         self.left = self._clock.left(event.trained, event.target)
         figures = (
-            f"accuracy {fraction(candidate.accuracy)}  {number(candidate.latency_ms)} ms  "
+            f"{self.score} {fraction(candidate.score)}  {number(candidate.latency_ms)} ms  "
             f"{number(candidate.energy_mj)} mJ"
         )
         if self.is_brief:
@@ -188,8 +193,8 @@ class _Live:
                 doing = "measuring" if event.promoted_from is None else f"promoted from {event.promoted_from}"
                 self._show(f"trial {event.trial}: {doing}")
             case EpochDone():
-                accuracy = fraction(event.val_accuracy)
-                self._show(f"trial {event.trial}: epoch {event.epoch}/{event.epochs}, accuracy {accuracy}")
+                doing = f"trial {event.trial}: epoch {event.point.epoch}/{event.epochs}"
+                self._show(f"{doing}, {self.lines.score} {fraction(event.point.score)}")
             case CandidateDone():
                 self._count = f"{event.trained}/{event.target}"
                 self._front = f"front {event.front_size}, hypervolume {number(event.hypervolume, 4)}"

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from osanas.cli.render.layout import Column, Listing, print_text
 from osanas.cli.render.numbers import DASH, counted, fraction, millions, number, pairs
-from osanas.study.config import OBJECTIVES
-
-if TYPE_CHECKING:
-    from osanas.results.study import StudyView
-    from osanas.study.records import Candidate
+from osanas.genotype.architecture import Architecture
+from osanas.study.objectives import COST_UNITS
 
 STATUSES = ("complete", "running", "waiting", "infeasible", "failed", "duplicate")
 
@@ -28,141 +25,134 @@ def print_studies(rows: Sequence[dict[str, Any]]) -> None:
     Listing(columns, cells).print()
 
 
-def print_front(view: StudyView, *, all_rungs: bool = False) -> None:
-    """The front of a study."""
-    found = view.front(all_rungs=all_rungs)
-    directions = ", ".join(f"{name} ({OBJECTIVES[name][0]})" for name in found.objectives)
-    print_text(f"{view.name}: {counted(len(found.candidates), 'Pareto-efficient candidate')} by {directions}")
+def print_front(document: dict[str, Any]) -> None:
+    """The front of a study, from the document of ``osanas pareto``."""
+    objectives, candidates = document["objectives"], document["candidates"]
+    by = ", ".join(f"{one['name']} ({one['direction']})" for one in objectives)
+    print_text(f"{document['study']}: {counted(len(candidates), 'Pareto-efficient candidate')} by {by}")
+    columns = _figure_columns(document["score"], document["energy_source"])
     Listing(
-        (Column(("trial",)), Column(("epochs",)), *_figure_columns(view)),
-        [[str(c.trial), str(c.epochs), *_figures(c), str(c.architecture)] for c in found.candidates],
+        (Column(("trial",)), Column(("epochs",)), *(column for _, column in columns)),
+        [[str(row["trial"]), str(row["epochs"]), *_cells(row, columns), str(_architecture(row))] for row in candidates],
         "architecture",
     ).print()
     reference = ", ".join(
-        f"{name} {number(value)}" for name, value in zip(found.objectives, found.reference_point, strict=True)
+        f"{one['name']} {number(value)}" for one, value in zip(objectives, document["reference_point"], strict=True)
     )
-    print_text(f"hypervolume {number(found.hypervolume, 4)} against {reference}")
-    protocol = "the full protocol" if found.measured == "full" else "the search's short protocol"
+    print_text(f"hypervolume {number(document['hypervolume'], 4)} against {reference}")
+    protocol = "the full protocol" if document["measured"] == "full" else "the search's short protocol"
     remarks = [f"latency and energy measured by {protocol}"]
-    if found.overtaken:
-        remarks.append(f"{counted(found.overtaken, 'candidate')} left the front by the full figures")
+    if document["overtaken"]:
+        remarks.append(f"{counted(document['overtaken'], 'candidate')} left the front by the full figures")
     print_text("; ".join(remarks))
-    _print_savings(view)
-    _print_other_key(found.other_key)
-    _print_drifted(view.drifted(found.candidates))
+    _print_remarks(document)
 
 
-def print_trials(view: StudyView) -> None:
-    """Every trial of a study."""
-    candidates = view.candidates()
+def print_trials(document: dict[str, Any]) -> None:
+    """Every trial of a study, from the document of ``osanas show STUDY``."""
+    columns = _figure_columns(document["score"], document["energy_source"])[:4]
     Listing(
         (
             Column(("trial",)),
             Column(("status",), numeric=False),
             Column(("epochs",)),
             Column(("promoted", "from")),
-            *_figure_columns(view)[:4],
+            *(column for _, column in columns),
         ),
         [
             [
-                str(c.trial),
-                c.status,
-                str(c.epochs),
-                DASH if c.promoted_from is None else str(c.promoted_from),
-                *_figures(c)[:4],
-                c.reason or str(c.architecture),
+                str(row["trial"]),
+                row["status"],
+                str(row["epochs"]),
+                DASH if row["promoted_from"] is None else str(row["promoted_from"]),
+                *_cells(row, columns),
+                row["reason"] or str(_architecture(row)),
             ]
-            for c in candidates
+            for row in document["trials"]
         ],
-        "architecture, or why it has no accuracy",
+        f"architecture, or why it has no {document['score']}",
     ).print()
-    _print_savings(view)
-    _print_other_key(view.front().other_key)
-    _print_drifted(view.drifted(candidates))
+    _print_remarks(document)
+    if document["signals"] is not None:
+        _print_signals(document["signals"], document["score"])
 
 
-def _print_savings(view: StudyView) -> None:
-    saved = view.savings()
-    ladder = ", ".join(map(str, view.rungs))
-    fewer = f", {saved.epochs_saved:,} fewer than all candidates in full (rungs {ladder})"
+def _architecture(row: dict[str, Any]) -> Architecture:
+    return Architecture.from_dict(row["architecture"])
+
+
+def _print_remarks(document: dict[str, Any]) -> None:
+    """What was saved, and what a reader of the figures should know."""
+    saved, rungs = document["savings"], document["rungs"]
+    fewer = f", {saved['epochs_saved']:,} fewer than all candidates in full (rungs {', '.join(map(str, rungs))})"
     spared = (
-        (saved.duplicates, counted(saved.duplicates, "duplicate")),
-        (saved.infeasible, f"{saved.infeasible:,} over a limit"),
-        (saved.failed_at_build, f"{saved.failed_at_build:,} that could not be built"),
+        (saved["duplicates"], counted(saved["duplicates"], "duplicate")),
+        (saved["infeasible"], f"{saved['infeasible']:,} over a limit"),
+        (saved["failed_at_build"], f"{saved['failed_at_build']:,} that could not be built"),
     )
     untrained = ", ".join(words for count, words in spared if count)
     print_text(
-        f"trained {counted(saved.epochs_trained, 'epoch')}{fewer if len(view.rungs) > 1 else ''}"
+        f"trained {counted(saved['epochs_trained'], 'epoch')}{fewer if len(rungs) > 1 else ''}"
         f"{f'; not trained: {untrained}' if untrained else ''}"
     )
-
-
-def _print_other_key(count: int) -> None:
-    if count:
+    if document["other_key"]:
         print_text(
-            f"{counted(count, 'trained candidate')} left out, measured under another key (device, driver or versions "
-            "were others); 'osanas search' with --remeasure measures their front again"
+            f"{counted(document['other_key'], 'trained candidate')} left out, measured under another key (device, "
+            "driver or versions were others); 'osanas search' with --remeasure measures their front again"
+        )
+    drifted = document["drifted"]
+    if drifted:
+        print_text(
+            f"measured while the reference network had drifted: {'trials' if len(drifted) > 1 else 'trial'} "
+            f"{', '.join(map(str, drifted))}"
         )
 
 
-def _print_drifted(trials: Sequence[int]) -> None:
-    if trials:
-        print_text(
-            f"measured while the reference network had drifted: {'trials' if len(trials) > 1 else 'trial'} "
-            f"{', '.join(map(str, trials))}"
-        )
-
-
-def _figure_columns(view: StudyView) -> list[Column]:
-    source = view.record.identity["energy_source"]
+def _figure_columns(score: str, energy_source: str | None) -> list[tuple[str, Column]]:
+    """The figures of a trial by their keys."""
     return [
-        Column(("accuracy",)),
-        Column(("latency", "ms")),
-        Column(("energy mJ", source) if source else ("energy", "mJ")),
-        Column(("params", "M")),
-        Column(("mult-adds", "M")),
-        Column(("memory", "access M")),
+        (score, Column((score,))),
+        ("latency_ms", Column(("latency", "ms"))),
+        ("energy_mj", Column(("energy mJ", energy_source) if energy_source else ("energy", "mJ"))),
+        ("parameters", Column(("params", "M"))),
+        ("multiply_adds", Column(("mult-adds", "M"))),
+        ("memory_access_elements", Column(("memory", "access M"))),
     ]
 
 
-def _figures(candidate: Candidate) -> list[str]:
+def _cells(row: dict[str, Any], columns: Sequence[tuple[str, Column]]) -> list[str]:
+    score = columns[0][0]
     return [
-        fraction(candidate.accuracy),
-        number(candidate.latency_ms),
-        number(candidate.energy_mj),
-        millions(candidate.parameters),
-        millions(candidate.multiply_adds),
-        millions(candidate.memory_access_elements),
+        fraction(row[key]) if key == score else number(row[key]) if key in COST_UNITS else millions(row[key])
+        for key, _ in columns
     ]
 
 
 def print_trial(document: dict[str, Any]) -> None:
     """One trial in full."""
-    from osanas.genotype.architecture import Architecture
-
-    source = document["energy_source"]
+    source, score = document["energy_source"], document["score"]
     rows = [
         (key, str(document[key])) for key in ("study", "trial", "status", "reason", "digest", "epochs", "promoted_from")
     ]
     rows += [
-        ("accuracy", fraction(document["accuracy"])),
+        (score, fraction(document[score])),
         ("latency_ms", number(document["latency_ms"], 4)),
         ("energy_mj", f"{number(document['energy_mj'], 4)}{f' ({source})' if source else ''}"),
         *((key, number(document[key])) for key in ("parameters", "multiply_adds", "memory_access_elements")),
         ("measurement_key", str(document["measurement_key"])),
         ("training_seconds", number(document["training_seconds"])),
-        ("architecture", str(Architecture.from_dict(document["architecture"]))),
+        ("architecture", str(_architecture(document))),
     ]
     pairs([row for row in rows if row[1] != "None"])
     if document["curve"]:
         Listing(
-            tuple(Column(heading) for heading in _CURVE),
+            tuple(Column((heading,)) for heading in ("epoch", "train loss", "val loss", f"val {score}", "seconds")),
             [
                 [
                     str(point["epoch"]),
                     f"{point['train_loss']:.4f}",
                     f"{point['val_loss']:.4f}",
-                    fraction(point["val_accuracy"]),
+                    fraction(point[f"val_{score}"]),
                     number(point["seconds"]),
                 ]
                 for point in document["curve"]
@@ -170,12 +160,9 @@ def print_trial(document: dict[str, Any]) -> None:
         ).print()
 
 
-_CURVE = (("epoch",), ("train loss",), ("val loss",), ("val accuracy",), ("seconds",))
-
-
-def print_signals(document: dict[str, Any]) -> None:
+def _print_signals(document: dict[str, Any], score: str) -> None:
     """How well what is known early or without training has ranked the candidates of a study."""
-    print_text(f"Rank correlation with the accuracy after {counted(document['epochs'], 'epoch')}")
+    print_text(f"Rank correlation with the {score} after {counted(document['epochs'], 'epoch')}")
     Listing(
         (Column(("signal",), numeric=False), Column(("Spearman",)), Column(("candidates",))),
         [

@@ -2,59 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from osanas.study.recipe import Recipe
 from osanas.tasks.classification.augment import Augmentation
 from osanas.tasks.classification.data import ClassificationData
-from osanas.tasks.images import Batch, normalise
-
-
-def epoch_seed(seed: int, epoch: int) -> int:
-    """An independent 63-bit seed for each epoch (counted from 0) of each seed."""
-    (value,) = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
-    return int(value >> np.uint64(1))
+from osanas.tasks.images import Images, normalise
+from osanas.tasks.task import epoch_seed
 
 
 class TrainingBatches:
-    """Shuffled, augmented, normalised batches; every iteration is the epoch that is current at its first batch.
+    """Shuffled, augmented, normalised batches.
 
-    Batches are equal in size but for one image, since batch norm cannot take a last batch of one.
+    They are equal in size but for one image, since batch norm cannot take a last batch of one.
 
     Args:
         data: The data set; its training part is read.
         recipe: Batch size and augmentation.
         seed: Seed of the training.
         device: Where the batches are made.
-        current_epoch: The epoch about to be trained, from 0.
     """
 
-    def __init__(
-        self,
-        data: ClassificationData,
-        recipe: Recipe,
-        *,
-        seed: int,
-        device: torch.device,
-        current_epoch: Callable[[], int],
-    ) -> None:
+    def __init__(self, data: ClassificationData, recipe: Recipe, *, seed: int, device: torch.device) -> None:
         self._split = data.train.on(device)
         self._statistics = data.statistics(device)
         self._augmentation = Augmentation.for_data(data) if recipe.augment else None
         self._seed = seed
         self._device = device
-        self._current_epoch = current_epoch
         self._batch_count = -(-len(self._split) // recipe.batch_size)
 
     def __len__(self) -> int:
         return self._batch_count
 
-    def __iter__(self) -> Iterator[Batch]:
-        generator = torch.Generator().manual_seed(epoch_seed(self._seed, self._current_epoch()))
+    def epoch(self, index: int) -> Iterator[Images]:
+        """All training images once, in an order of the epoch's own."""
+        generator = torch.Generator().manual_seed(epoch_seed(self._seed, index))
         members = torch.randperm(len(self._split), generator=generator).tensor_split(self._batch_count)
         if self._augmentation is None:
             for images, labels in self._split.batches(members):
@@ -82,6 +67,7 @@ class ValidationBatches:
     def __len__(self) -> int:
         return len(self._members)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def epoch(self, index: int) -> Iterator[Images]:  # noqa: ARG002 - the same every epoch
+        """All validation images once."""
         for images, labels in self._split.batches(self._members):
             yield normalise(images, *self._statistics), labels

@@ -11,8 +11,8 @@ from rich.progress import Progress, TextColumn
 from osanas.cli.render.numbers import duration
 from osanas.cli.render.progress import _Clock, _Lines, _Live, progress
 from osanas.genotype.space import SearchSpace
-from osanas.study.config import Limits
 from osanas.study.events import CandidateDone, CandidateStarted, EpochDone, Note, Remeasuring, SearchStarted, Waiting
+from osanas.study.objectives import Limits
 from osanas.study.records import Candidate, Holder
 from tests.fakes import SMALL
 

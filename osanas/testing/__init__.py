@@ -1,0 +1,1 @@
+"""For the tests of whoever adds a measurer, a trainer, a task or an energy meter."""
