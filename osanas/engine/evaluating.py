@@ -17,15 +17,7 @@ from osanas.study.records import Candidate, CurvePoint, Outcome
 
 @dataclass(frozen=True)
 class Evaluating:
-    """Measures and trains candidates of a study.
-
-    Attributes:
-        measuring: Says what they cost.
-        trainer: Says what they reach.
-        limits: A candidate over one is not trained.
-        checkpoints: What trainings go on from.
-        announcer: Told of epochs and notes.
-    """
+    """Measures and trains candidates of a study."""
 
     measuring: Measuring
     trainer: Trainer

@@ -17,13 +17,7 @@ from osanas.study.objectives import COST_UNITS
 
 @dataclass(frozen=True)
 class Measuring:
-    """A measurer at work in a study.
-
-    Attributes:
-        store: Where measurements are kept and found again.
-        measurer: Who measures.
-        watch: Checks the device against drift; None where it cannot drift.
-    """
+    """A measurer at work in a study."""
 
     store: Store
     measurer: Measurer

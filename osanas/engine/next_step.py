@@ -304,12 +304,7 @@ def none_fits(at: SpaceAt, limits: Limits) -> str | None:
 
 @dataclass(frozen=True)
 class StartingPoints:
-    """The members that a space names for a start. Those over a limit by count are left out.
-
-    Attributes:
-        at: The space.
-        limits: Of the study.
-    """
+    """The members that a space names for a start. Those over a limit by count are left out."""
 
     at: SpaceAt
     limits: Limits

@@ -15,13 +15,7 @@ from osanas.study.records import UNNUMBERED, Candidate
 
 @dataclass(frozen=True)
 class OptunaSync:
-    """Tells Optuna what is in our tables, in whatever order a crash has left both.
-
-    Attributes:
-        study: Optuna's.
-        objectives: In the order of Optuna's values.
-        limits: What its constraints are about.
-    """
+    """Tells Optuna what is in our tables, in whatever order a crash has left both."""
 
     study: optuna.study.Study
     objectives: tuple[str, ...]

@@ -19,13 +19,7 @@ Question = Callable[[str], bool]
 
 @dataclass(frozen=True)
 class Remeasurement:
-    """Measures candidates of a study again. Each is stored at once, so what is cut off goes on with those missing.
-
-    Attributes:
-        study: Its name.
-        measuring: The measurer at work in it.
-        listen: Told of everything that happens.
-    """
+    """Measures candidates of a study again. Each is stored at once, so what is cut off goes on with those missing."""
 
     study: str
     measuring: Measuring

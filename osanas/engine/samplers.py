@@ -79,13 +79,7 @@ class _WithoutPromotions(Study):
 
 @dataclass
 class KnownCostSampler(BaseSampler):
-    """Proposes what the strategy does. It learns from our tables, not from Optuna's trials.
-
-    Attributes:
-        history: Reads what is known of the study now.
-        price: Measures a member without training it.
-        seed: Of what is drawn where the strategy finds no member.
-    """
+    """Proposes what the strategy does. It learns from our tables, not from Optuna's trials."""
 
     strategy: KnownCost
     history: Callable[[], History]

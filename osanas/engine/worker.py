@@ -59,22 +59,7 @@ from osanas.study.records import UNNUMBERED, Candidate, StudyRecord
 
 @dataclass
 class Worker:
-    """Works on a study until its total is reached and nothing is to be promoted.
-
-    Attributes:
-        store: The open database.
-        record: The study.
-        study: Optuna's study of the same name.
-        at: The space at the input that is searched.
-        measurer: Says what networks cost.
-        trainer: Says what they reach.
-        folder: Of the study; checkpoints lie in it.
-        announcer: Told of everything that happens.
-        remeasure: Whether the front of an earlier measurement key is measured again; None has not been said.
-        ask: For a question to the user; None where nobody can answer.
-        pace: How often it looks, and how long it waits.
-        patience: With duplicates, failures and candidates over a limit in a row.
-    """
+    """Works on a study until its total is reached and nothing is to be promoted."""
 
     store: Store
     record: StudyRecord

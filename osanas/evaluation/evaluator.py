@@ -64,12 +64,7 @@ class MeasurementKey:
 
 @dataclass(frozen=True)
 class MeasurementKeys:
-    """The keys of a run. They may change when a study is resumed, for instance with the driver; it then says so.
-
-    Attributes:
-        search: Of what is measured for every candidate.
-        final: Of what is measured in full; equal to ``search`` where both give the same figures.
-    """
+    """The keys of a run. They may change when a study is resumed, for instance with the driver; it then says so."""
 
     search: MeasurementKey
     final: MeasurementKey

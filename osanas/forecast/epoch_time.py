@@ -131,13 +131,7 @@ def _train_until_over(trainer: Trainer, architecture: Architecture, progress: _P
 
 @dataclass
 class _Progress:
-    """Steps of a training under way, as a load that a meter waits for.
-
-    Attributes:
-        is_wanted: The meter wants the load to run.
-        is_over: The meter has seen enough.
-        has_ended: There will be no more steps.
-    """
+    """Steps of a training under way, as a load that a meter waits for."""
 
     steps: int = 0
     is_wanted: threading.Event = field(default_factory=threading.Event)

@@ -49,14 +49,7 @@ _MEASURED = (
 
 @dataclass(frozen=True)
 class Turn:
-    """One measurement about to be taken.
-
-    Attributes:
-        number: From 1.
-        total: Of all rounds, failures left aside.
-        label: Of the network.
-        batch_size: Images at once.
-    """
+    """One measurement about to be taken."""
 
     number: int
     total: int

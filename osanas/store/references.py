@@ -16,13 +16,7 @@ from osanas.study.records import DRIFT
 
 @dataclass(frozen=True)
 class References:
-    """Latencies of the reference network under one measurement key, over all studies of a database.
-
-    Attributes:
-        store: The open store.
-        study_id: Of the study that adds points.
-        key_digest: Of the measurement key.
-    """
+    """Latencies of the reference network under one measurement key, over all studies of a database."""
 
     store: Store
     study_id: int

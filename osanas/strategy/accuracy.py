@@ -33,12 +33,7 @@ SEED_NOISE = 0.002
 
 @dataclass(frozen=True)
 class Forecast:
-    """The expected score at full training of a candidate that was trained less, or its own if it was.
-
-    Attributes:
-        mean: Of the score.
-        std: Standard deviation of that mean.
-    """
+    """The expected score at full training of a candidate that was trained less, or its own if it was."""
 
     mean: float
     std: float

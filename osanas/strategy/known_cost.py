@@ -38,12 +38,7 @@ _PRICED = 4
 
 @dataclass
 class KnownCost:
-    """Proposes members and judges candidates; what it says depends on history, seed and measured prices alone.
-
-    Attributes:
-        features: Of the space.
-        seed: Of the pools.
-    """
+    """Proposes members and judges candidates; what it says depends on history, seed and measured prices alone."""
 
     features: Features
     seed: int = 0

@@ -14,23 +14,7 @@ from osanas.study.records import Candidate, CurvePoint, Holder
 
 @dataclass(frozen=True)
 class SearchStarted:
-    """A search begins or continues.
-
-    Attributes:
-        study: Its name.
-        storage: Address of its database, without passwords.
-        folder: Where its files lie.
-        objectives: By name.
-        energy_source: ``nvml``, ``rapl`` or ``estimated``; None where energy is not measured.
-        device: That it is measured on, as JSON.
-        sampler: Who proposes candidates.
-        space: Its name.
-        space_size: Number of genotypes in the space.
-        rungs: Epochs of training at each rung of the ladder.
-        trained: Distinct candidates already trained, towards ``target``.
-        target: How many shall be.
-        limits: Hard ones.
-    """
+    """A search begins or continues."""
 
     study: str
     storage: str
@@ -49,15 +33,7 @@ class SearchStarted:
 
 @dataclass(frozen=True)
 class CandidateStarted:
-    """A candidate is about to be measured and trained.
-
-    Attributes:
-        trial: Its number.
-        architecture: The network.
-        epochs: The rung to which it is trained.
-        promoted_from: The trial whose training it goes on with.
-        continued: Whether another process began it.
-    """
+    """A candidate is about to be measured and trained."""
 
     trial: int
     architecture: Architecture
@@ -68,13 +44,7 @@ class CandidateStarted:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch of the current candidate is over.
-
-    Attributes:
-        trial: Its number.
-        point: Of its learning curve.
-        epochs: Of its rung, ``point.epoch`` of which are done.
-    """
+    """An epoch of the current candidate is over."""
 
     trial: int
     point: CurvePoint
@@ -83,15 +53,7 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class CandidateDone:
-    """A trial ended, whatever its status.
-
-    Attributes:
-        candidate: The trial.
-        trained: Distinct candidates trained so far, towards ``target``.
-        target: How many shall be.
-        front_size: Members of the study's front after it.
-        hypervolume: Of that front.
-    """
+    """A trial ended, whatever its status."""
 
     candidate: Candidate
     trained: int
@@ -102,14 +64,7 @@ class CandidateDone:
 
 @dataclass(frozen=True)
 class Remeasuring:
-    """A trained candidate is about to be measured again, as ``number`` of ``total``.
-
-    Attributes:
-        trial: Its number.
-        number: From 1.
-        total: How many are measured again.
-        in_full: Whether as a member of the final front by the full protocol, or under a key that has changed.
-    """
+    """A trained candidate is about to be measured again, as ``number`` of ``total``."""
 
     trial: int
     number: int
@@ -119,11 +74,7 @@ class Remeasuring:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Nothing to do but other workers' trials run; the search ends when they have.
-
-    Attributes:
-        holders: Who holds them.
-    """
+    """Nothing to do but other workers' trials run; the search ends when they have."""
 
     holders: tuple[Holder, ...]
 

@@ -77,13 +77,7 @@ def score_of(identity: Mapping[str, Any]) -> Score:
 
 @dataclass(frozen=True)
 class StudySummary:
-    """A line of the list of studies.
-
-    Attributes:
-        name: The study's name.
-        created_at: Seconds since 1970.
-        counts: How many candidates are in which state.
-    """
+    """A line of the list of studies."""
 
     name: str
     created_at: float
@@ -197,15 +191,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an evaluation ended.
-
-    Attributes:
-        status: In a word.
-        score: Of a complete one.
-        reason_kind: The reason of any other in a word.
-        reason: The same in a sentence.
-        training_seconds: Wall time of the training, lower rungs included.
-    """
+    """How an evaluation ended."""
 
     status: Literal["complete", "infeasible", "failed"]
     score: float | None = None
@@ -216,12 +202,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class MeasurementRecord:
-    """A stored measurement.
-
-    Attributes:
-        result: What was measured, as JSON; at least ``latency_ms`` and ``energy_mj``.
-        measured_at: Seconds since 1970.
-    """
+    """A stored measurement."""
 
     result: dict[str, Any]
     measured_at: float
@@ -234,13 +215,7 @@ class MeasurementRecord:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a trial, for messages.
-
-    Attributes:
-        trial: Its number.
-        host: Name of the machine.
-        pid: Number of the process there.
-    """
+    """Who holds a trial, for messages."""
 
     trial: int
     host: str

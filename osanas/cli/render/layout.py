@@ -67,12 +67,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Listing:
-    """A table whose rows may end in a longer text.
-
-    Attributes:
-        rows: A cell a column, and the text after them if there is a ``text_heading``.
-        text_heading: Heading of the texts. They stand below their rows where they do not fit beside them.
-    """
+    """A table whose rows may end in a longer text."""
 
     columns: tuple[Column, ...]
     rows: Sequence[Sequence[str]]

@@ -74,13 +74,7 @@ class _Clock:
 
 @dataclass
 class _Lines:
-    """A line for each thing that happens, without epochs; duplicates in a row are counted.
-
-    Attributes:
-        is_brief: Leaves out what a live display shows: the front and the time left.
-        left: The time left in words, as far as it is known.
-        score: Name of what the task judges by.
-    """
+    """A line for each thing that happens, without epochs; duplicates in a row are counted."""
 
     console: Console
     is_brief: bool = False

@@ -34,11 +34,7 @@ class TopOne(MulticlassAccuracy):
 
 @dataclass(frozen=True)
 class Classification:
-    """One class an image, judged by top-1 accuracy.
-
-    Attributes:
-        data: The images.
-    """
+    """One class an image, judged by top-1 accuracy."""
 
     data: ClassificationData
     name: ClassVar[str] = "classification"
