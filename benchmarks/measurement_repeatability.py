@@ -23,6 +23,7 @@ from torch import nn
 
 from osanas.errors import Unavailable
 from osanas.genotype.architecture import Architecture
+from osanas.genotype.geometry import stem_reduction_for
 from osanas.genotype.space import SearchSpace
 from osanas.machine.device import resolve_device
 from osanas.measure.energy.choose import open_meter
@@ -31,7 +32,7 @@ from osanas.measure.measurement import Measurement, measure
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.rounds import per_round, pooled
 from osanas.measure.runtimes import resolve_runtime
-from osanas.models.build import build, stem_reduction_for
+from osanas.models.build import build
 
 REPETITIONS = 2
 NAIVE_WARMUPS = 3

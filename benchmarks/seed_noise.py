@@ -20,8 +20,9 @@ import torch
 
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.geometry import stem_reduction_for
 from osanas.genotype.space import SearchSpace
-from osanas.models.build import build, stem_reduction_for
+from osanas.models.build import build
 from osanas.study.recipe import Recipe
 from osanas.tasks.classification.data import ClassificationData, load
 from osanas.training.trainer import train

@@ -16,7 +16,8 @@ import time
 import torch
 from torch import nn
 
-from osanas.models.build import build, stem_reduction_for
+from osanas.genotype.geometry import stem_reduction_for
+from osanas.models.build import build
 from osanas.study.recipe import Recipe
 from osanas.tasks.classification.batches import TrainingBatches, ValidationBatches
 from osanas.tasks.classification.data import ClassificationData, load

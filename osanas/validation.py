@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -101,50 +101,106 @@ def _duplicate_keys(node: yaml.Node, path: tuple[int | str, ...], seen: set[int]
             yield from _duplicate_keys(value, here, seen)
 
 
-def validate(model: type[Model], document: Any, source: str, context: Mapping[str, Any] | None = None) -> Model:
+def validate(
+    model: type[Model],
+    document: Any,
+    source: str,
+    *,
+    problems: Sequence[Problem] = (),
+    context: Mapping[str, Any] | None = None,
+) -> Model:
     """Validates a document against a pydantic model.
 
     Args:
         model: The model class; it should forbid unknown keys.
         document: What a YAML or JSON parser returned.
         source: Name of the document for the message.
+        problems: What the parser already found.
         context: What the model's validators need to know beside it.
 
     Raises:
         ConfigError: With every problem found.
     """
     try:
-        return model.model_validate(document, context=context)
+        valid = model.model_validate(document, context=context)
     except ValidationError as error:
-        raise ConfigError(source, problems_of(error, model)) from None
+        raise ConfigError(source, [*problems, *problems_of(error, model)]) from None
+    if problems:
+        raise ConfigError(source, problems)
+    return valid
+
+
+def validate_part(model: type[Model], part: Any) -> Model:
+    """Validates a part of a document inside a validator of the whole: its problems come out among the others.
+
+    Raises:
+        ValidationError: With every problem found.
+    """
+    try:
+        return model.model_validate(part)
+    except ValidationError as error:
+        raise several(_explained(error, model)) from None
+
+
+def several(
+    problems: Iterable[tuple[tuple[int | str, ...], str]], *, beside: ValidationError | None = None
+) -> ValidationError:
+    """The error for a validator that finds several problems.
+
+    Args:
+        problems: Location within what is validated, and what is wrong there.
+        beside: An error whose problems are added.
+    """
+    details: list[Any] = [
+        {"type": "value_error", "loc": location, "input": None, "ctx": {"error": message}}
+        for location, message in problems
+    ]
+    return ValidationError.from_exception_data("", details + (beside.errors() if beside else []))
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
     """Every problem of a pydantic error with its key path; unknown keys carry a suggestion."""
-    return [_problem(details, model) for details in error.errors(include_url=False)]
+    return [Problem(key_path(location), message) for location, message in _explained(error, model)]
 
 
-def _problem(details: Mapping[str, Any], model: type[BaseModel]) -> Problem:
-    location = tuple(details["loc"])
-    received = details.get("input")
+def _explained(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    for details in error.errors():
+        location = details["loc"]
+        if details["type"] == "invalid_key":  # a number is no index there
+            location = (*location[:-1], str(location[-1]))
+        yield location, _message(details, location, model)
+
+
+def _message(details: Mapping[str, Any], location: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    received = details["input"]
     match details["type"]:
-        case "extra_forbidden":
-            known = _fields_at(model, location[:-1])
-            return Problem(key_path(location), f"unknown key. {did_you_mean(str(location[-1]), known)}")
+        case "extra_forbidden" | "invalid_key":
+            return f"unknown key. {did_you_mean(str(location[-1]), _fields_at(model, location[:-1]))}"
         case "missing":
-            return Problem(key_path(location), "missing; it must be given")
+            return "missing; it must be given"
         case "value_error":
-            return Problem(key_path(location), str(details["ctx"]["error"]))
-        case "model_type" | "dict_type":
-            return Problem(key_path(location), f"a mapping was expected, got {brief(received)}")
-        case "literal_error":
-            words = re.findall(r"'([^']*)'", str(details["ctx"]["expected"]))
-            hint = f" {did_you_mean(received, words)}" if isinstance(received, str) and words else ""
-            expected = ", ".join(words) or str(details["ctx"]["expected"])
-            return Problem(key_path(location), f"one of {expected} was expected, got {brief(received)}.{hint}")
+            return str(details["ctx"]["error"])
+        case "string_type":
+            return f"text was expected, got {brief(received)}"
+        case "list_type" | "tuple_type":
+            return f"a list was expected, got {brief(received)}"
+        case "too_long":
+            return f"at most {details['ctx']['max_length']} items are taken, got {details['ctx']['actual_length']}"
+        case "model_type":
+            known = ", ".join(_fields_at(model, location))
+            return f"a mapping{known and f' with the keys {known}'} was expected, got {brief(received)}"
+        case "dict_type":
+            return f"a mapping was expected, got {brief(received)}"
+        case "literal_error" | "bool_type":
+            expected = details["ctx"]["expected"] if "ctx" in details else "false or true"
+            words = [word.strip("'") for word in re.split(", | or ", expected)]
+            hint = ""
+            if isinstance(received, str):
+                hint = " Write it without quotes." if received in words else f" {did_you_mean(received, words)}"
+            return f"one of {', '.join(words)} was expected, got {brief(received)}.{hint}"
         case _:
             message = str(details["msg"])
-            return Problem(key_path(location), f"{message[0].lower()}{message[1:]}, got {brief(received)}")
+            return f"{message[0].lower()}{message[1:]}, got {brief(received)}"
 
 
 def brief(value: Any) -> str:
@@ -155,26 +211,14 @@ def brief(value: Any) -> str:
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """Field names of the (nested) model that a location inside ``model`` points to."""
-    current: Any = model
+    current: type[BaseModel] | None = model
     for part in location:
-        if isinstance(part, int):
-            continue
-        field = current.model_fields.get(part) if _is_model(current) else None
-        if field is None:
-            break
-        current = _model_in(field.annotation)
-    return list(current.model_fields) if _is_model(current) else []
+        if current is not None and isinstance(part, str):
+            current = _model_in(current.model_fields[part].annotation) if part in current.model_fields else None
+    return list(current.model_fields) if current is not None else []
 
 
-def _model_in(annotation: Any) -> Any:
-    if _is_model(annotation):
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _model_in(argument)
-        if found is not None:
-            return found
-    return None
-
-
-def _is_model(value: Any) -> bool:
-    return isinstance(value, type) and issubclass(value, BaseModel)
+    return next(filter(None, map(_model_in, get_args(annotation))), None)

@@ -7,10 +7,19 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+)
 
 from osanas.errors import ConfigError, Problem, UsageError
-from osanas.validation import brief, did_you_mean, key_path, parse_yaml, read_text, validate
+from osanas.validation import brief, did_you_mean, key_path, parse_yaml, read_text, several, validate, validate_part
 
 
 class _Inner(BaseModel):
@@ -23,9 +32,10 @@ class _Inner(BaseModel):
 class _Outer(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    stages: Annotated[tuple[_Inner, ...], Field(strict=False)] = ()
+    stages: Annotated[tuple[_Inner, ...], Field(strict=False, max_length=3)] = ()
     inner: _Inner | None = None
     name: str = "x"
+    flag: bool = False
 
     @field_validator("name")
     @classmethod
@@ -67,15 +77,52 @@ def test_reports_everything_at_once_with_key_paths() -> None:
 @pytest.mark.parametrize(
     ("document", "problem"),
     [
-        (None, "a mapping was expected, got nothing"),
-        ([1], "a mapping was expected, got [1]"),
-        ({"inner": 3}, "inner: a mapping was expected, got 3"),
+        (None, "a mapping with the keys stages, inner, name, flag was expected, got nothing"),
+        ([1], "a mapping with the keys stages, inner, name, flag was expected, got [1]"),
+        ({"inner": 3}, "inner: a mapping with the keys layers, kind was expected, got 3"),
         ({"inner": {"layers": 1, "kind": None}}, "inner.kind: one of dense, depthwise was expected, got nothing."),
+        ({"flag": "true"}, "flag: one of false, true was expected, got 'true'. Write it without quotes."),
+        ({"flag": 1}, "flag: one of false, true was expected, got 1."),
+        ({"name": 3}, "name: text was expected, got 3"),
+        ({"stages": 3}, "stages: a list was expected, got 3"),
+        ({"stages": [{"layers": 1}] * 4}, "stages: at most 3 items are taken, got 4"),
+        ({3: 1}, "3: unknown key. Known: flag, inner, name, stages."),
         ({"inner": {"layers": 1, "zzz": 1}}, "inner.zzz: unknown key. Known: kind, layers."),
     ],
 )
 def test_wrong_shapes(document: Any, problem: str) -> None:
     assert _problems(document) == [problem]
+
+
+def test_what_the_parser_found_comes_first() -> None:
+    found = [Problem("a", "given twice")]
+    for document, others in (({}, []), ({"nam": 1}, ["nam: unknown key. Did you mean 'name'?"])):
+        with pytest.raises(ConfigError) as caught:
+            validate(_Outer, document, "x", found)
+        assert [str(problem) for problem in caught.value.problems] == ["a: given twice", *others]
+
+
+def test_a_validator_reports_several_problems_and_those_of_a_part() -> None:
+    def read(node: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        if isinstance(node, dict):
+            return validate_part(_Inner, node)
+        try:
+            return check(node)
+        except ValidationError as error:
+            raise several([((), "first"), (("a", 0), "second")], beside=error) from None
+
+    class Whole(BaseModel):
+        part: Annotated[int, WrapValidator(read)]
+
+    for document, problems in (
+        ({"part": {"layrs": 1}}, ["part.layers: missing; it must be given", "part.layrs: unknown key. Did you mean"]),
+        ({"part": "x"}, ["part: first", "part.a[0]: second", "part: input should be a valid integer"]),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            validate(Whole, document, "x")
+        found = [str(problem) for problem in caught.value.problems]
+        assert len(found) == len(problems)
+        assert all(map(str.startswith, found, problems))
 
 
 def test_key_path() -> None:

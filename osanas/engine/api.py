@@ -84,7 +84,7 @@ def search(
     base = (config or StudyConfig()).to_dict()
     options = overridden(base, {key: value for key, value in given.items() if value is not None})
     context = None if trainer is None else {"score": trainer.score.name}
-    complete = validate(StudyConfig, options, "The arguments of search()", context)
+    complete = validate(StudyConfig, options, "The arguments of search()", context=context)
 
     def listener(event: Event) -> None:
         if on_candidate is not None and isinstance(event, CandidateDone):

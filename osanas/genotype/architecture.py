@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from osanas.genotype.blocks import ATTENTIONS, CONVS, in_single_modules
 from osanas.validation import validate
 
-Conv = Literal["dense", "depthwise"]
-Attention = Literal["none", "ese", "ese_last", "eca_last"]
+if TYPE_CHECKING:
+    Conv = str
+    Attention = str
+else:
+    Conv = Literal[tuple(CONVS)]
+    Attention = Literal[tuple(ATTENTIONS)]
 Downsample = Literal["pool", "stride"]
 
 NUM_STAGES = 4
@@ -42,21 +47,17 @@ class Stage(_Frozen):
 
 
 class Architecture(_Frozen):
-    """An OSA network: a stem and the four stages 2 to 5. Immutable and hashable.
-
-    Attributes:
-        conv: ``dense`` 3x3 convolutions, or ``depthwise`` separable ones (VoVNetV2: the stem's second and third too,
-            and a 1x1 reduction where a module's input and convolution widths differ).
-        attention: ``none``; ``ese`` in every module (VoVNetV2's authors); ``ese_last`` or ``eca_last`` in the last
-            module of each stage (timm).
-        identity: Modules 2..n of a stage add their input to their output.
-    """
+    """An OSA network. Immutable and hashable."""
 
     stem: Stem
     stages: Annotated[tuple[Stage, Stage, Stage, Stage], Field(strict=False)]
+    """Stages 2 to 5."""
     conv: Conv = "dense"
+    """Kind of the 3x3 convolutions, a name in ``blocks.CONVS``. The stem's first is always dense."""
     attention: Attention = "none"
+    """Kind of the gates on modules' outputs, a name in ``blocks.ATTENTIONS``."""
     identity: bool = False
+    """Whether modules 2..n of a stage add their input to their output."""
 
     @classmethod
     def from_dict(cls, document: Any, source: str = "architecture") -> Architecture:
@@ -74,15 +75,12 @@ class Architecture(_Frozen):
     def canonical(self) -> Architecture:
         """The same network with inert choices set to one value, for an image that the stem reduces by 4.
 
-        Identity needs a second module somewhere; ``ese_last`` equals ``ese`` where every stage has one module. For
-        smaller images see ``NetworkShape.canonical``.
+        Where every stage has one module there is no identity, and some kinds of attention are equal. For smaller
+        images see ``NetworkShape.canonical``.
         """
-        inert: dict[str, Any] = {}
-        if all(stage.modules == 1 for stage in self.stages):
-            inert["identity"] = False
-            if self.attention == "ese_last":
-                inert["attention"] = "ese"
-        return self.model_copy(update=inert)
+        if any(stage.modules > 1 for stage in self.stages):
+            return self
+        return self.model_copy(update={"identity": False, "attention": in_single_modules(self.attention)})
 
     @property  # not cached: `model_copy` would carry a cached value over to a changed copy
     def digest(self) -> str:

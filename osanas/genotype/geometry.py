@@ -1,20 +1,14 @@
-"""Sizes, strides and gates of an OSA network's parts, from its genotype. Free of torch."""
+"""Sizes and strides of an OSA network's parts, from its genotype. Free of torch."""
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 from osanas.errors import UsageError
-from osanas.genotype.architecture import STAGE_NAMES, Attention, Downsample
+from osanas.genotype.architecture import STAGE_NAMES, Downsample
 
 StemReduction = Literal[1, 2, 4]
 """By how much the stem reduces height and width."""
-
-
-ModuleAttention = Literal["none", "ese", "eca"]
-"""The gate of one OSA module."""
-
 
 STEM_REDUCTIONS: tuple[StemReduction, ...] = (1, 2, 4)
 
@@ -42,8 +36,8 @@ def check_resolution(resolution: int, stem_reduction: int, *, downsample: Downsa
         return
     smallest = next(size for size in range(1, 64) if _fits(size, reduction, downsample))
     raise UsageError(
-        f"Resolution {resolution} is too small at a stem reduction of {reduction}: a map would be 1x1 or less before "
-        "the last max pool.",
+        f"Resolution {resolution} is too small at a stem reduction of {reduction}: the last max pool would get a map "
+        "of one pixel or none.",
         f"Use a resolution of at least {smallest}" + (", or a smaller stem reduction." if reduction > 1 else "."),
     )
 
@@ -58,22 +52,6 @@ def checked_stem_reduction(stem_reduction: int) -> StemReduction:
         if stem_reduction == known:
             return known
     raise UsageError(f"A stem reduction of {stem_reduction!r} does not exist.", "Use 1, 2 or 4.")
-
-
-def module_attentions(attention: Attention, modules: int) -> tuple[ModuleAttention, ...]:
-    """The gate of each module of a stage with ``modules`` modules."""
-    gate: ModuleAttention = "none" if attention == "none" else "eca" if attention == "eca_last" else "ese"
-    others: ModuleAttention = "ese" if attention == "ese" else "none"
-    return (*[others] * (modules - 1), gate)
-
-
-def eca_kernel_size(channels: int) -> int:
-    """Kernel of ECA's 1-D convolution: ``|log2(channels) + 1| / 2`` cut to an integer, the next odd number, at least 3.
-
-    Source: arXiv 1910.03151, equation 12 with gamma 2 and b 1; rounding as in timm.
-    """
-    size = int(abs(math.log2(channels) + 1) / 2)
-    return max(size if size % 2 else size + 1, 3)
 
 
 def stem_strides(stem_reduction: StemReduction, downsample: Downsample) -> tuple[int, int, int]:

@@ -10,13 +10,15 @@ from functools import cached_property
 
 from osanas.errors import UsageError
 from osanas.genotype.architecture import STAGE_NAMES, Architecture
+from osanas.genotype.blocks import in_single_modules
 from osanas.genotype.closed_form import GenotypeCosts, NetworkShape
+from osanas.genotype.leaves import at_leaf, place
 from osanas.genotype.space import Dimension, SearchSpace
-from osanas.genotype.space_file import place
 
 UNSEEN_DRAWS = 2000
 """Random members drawn in the hope of an unseen one before the space is enumerated or called exhausted."""
 ENUMERABLE = 200_000
+"""Members of the largest space that is enumerated."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,19 @@ class SpaceAt:
         Raises:
             UsageError: It lies outside the space; every value outside is named.
         """
-        found, outside = place(architecture, self._values, self.shape)
+        member, outside = place(architecture, self.space.values, self.shape)
         if outside:
             raise UsageError(
                 f"The architecture {architecture} is not in the space '{self.space.name}': {'; '.join(outside)}.",
                 "Choose a member of the space, or widen the space.",
             )
-        return {dimension.name: dimension.values.index(found[dimension.name]) for dimension in self.dimensions}
+        return {
+            dimension.name: dimension.values.index(at_leaf(member, dimension.name)) for dimension in self.dimensions
+        }
 
     def contains(self, architecture: Architecture) -> bool:
         """Whether the space holds the network of an architecture."""
-        return not place(architecture, self._values, self.shape)[1]
+        return not place(architecture, self.space.values, self.shape)[1]
 
     def decode(self, indices: Mapping[str, int]) -> Architecture:
         """The network with the given index of each dimension's value.
@@ -89,16 +93,16 @@ class SpaceAt:
     @cached_property
     def count(self) -> int:
         """Number of distinct networks."""
-        lengths = {leaf.name: len(leaf.values) for leaf in self.space.leaves}
+        lengths = {name: len(values) for name, values in self.space.values.items()}
         if self.shape.has_inert_stem:
             lengths["stem.downsample"] = 1
         total = math.prod(lengths.values())
         modules = [f"{stage}.modules" for stage in STAGE_NAMES]
-        if any(1 not in self._values[name] for name in modules):
+        if any(1 not in self.space.values[name] for name in modules):
             return total
-        # where every stage has one module, identity is inert and `ese_last` is `ese`
+        # where every stage has one module, identity is inert and some kinds of attention are equal
         single = total // math.prod(lengths[name] for name in modules)
-        attentions = len({"ese" if word == "ese_last" else word for word in self._values["attention"]})
+        attentions = len({in_single_modules(str(word)) for word in self.space.values["attention"]})
         return total - single + single // (lengths["identity"] * lengths["attention"]) * attentions
 
     def unseen(self, seen: Set[str], seed: int) -> Architecture | None:
@@ -111,7 +115,3 @@ class SpaceAt:
         if self.space.size > ENUMERABLE:
             return None
         return next((member for member in self.enumerate() if member.digest not in seen), None)
-
-    @cached_property
-    def _values(self) -> dict[str, tuple[int | str | bool, ...]]:
-        return {leaf.name: leaf.values for leaf in self.space.leaves}

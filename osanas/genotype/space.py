@@ -7,17 +7,18 @@ import math
 import operator
 import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from osanas.errors import UsageError
+from osanas.errors import Problem, UsageError
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.space_file import LEAVES, SpaceFile, Value, nest, read_space, shown
+from osanas.genotype.leaves import LEAVES, Values, at_leaf, nest, shown
+from osanas.genotype.space_file import SpaceFile
 from osanas.shipped import shipped_folder
-from osanas.validation import did_you_mean, parse_yaml, read_text
+from osanas.validation import did_you_mean, parse_yaml, read_text, validate
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Dimension:
 
     name: str
     """Such as ``stem.channels.0``, ``stage2.conv_channels``, ``attention``."""
-    values: tuple[Value, ...]
+    values: Values
     """At least two, in ascending order; words and flags in the order of what they cost."""
 
 
@@ -62,25 +63,24 @@ class SearchSpace:
             path = _shipped(name_or_path)
         text = read_text(path, what="search space", fix="Name a YAML file, or a shipped space (osanas spaces).")
         document, problems = parse_yaml(text, str(path))
-        return cls._of(read_space(document, str(path), problems))
+        return cls.from_dict(document, str(path), problems)
 
     @classmethod
-    def from_dict(cls, document: Any, source: str = "search space") -> SearchSpace:
+    def from_dict(cls, document: Any, source: str = "search space", problems: Sequence[Problem] = ()) -> SearchSpace:
         """Reads a document in the form of a space file.
 
         Args:
             document: What a YAML or JSON parser returned.
             source: Its name for messages.
+            problems: What the parser already found.
 
         Raises:
             ConfigError: With every problem found.
         """
-        return cls._of(read_space(document, source))
-
-    @classmethod
-    def _of(cls, file: SpaceFile) -> SearchSpace:
-        leaves = tuple(Dimension(leaf.name, file.values[leaf.name]) for leaf in LEAVES)
-        return cls(file.name, file.description, leaves, file.start_from)
+        file = validate(SpaceFile, document, source, problems)
+        leaves = tuple(Dimension(name, at_leaf(file, name)) for name in LEAVES)
+        starts = ((name or f"start_from[{index}]", start) for index, (name, start) in enumerate(file.start_from))
+        return cls(file.name, file.description, leaves, tuple(starts))
 
     def to_dict(self) -> dict[str, Any]:
         """What the space is, as JSON in the form of a space file with every range written out.
@@ -93,6 +93,11 @@ class SearchSpace:
             for leaf in self.leaves
         }
         return {"name": self.name, **nest(leaves)}
+
+    @cached_property
+    def values(self) -> dict[str, Values]:
+        """The values of each leaf by its name."""
+        return {leaf.name: leaf.values for leaf in self.leaves}
 
     @cached_property
     def dimensions(self) -> tuple[Dimension, ...]:
@@ -119,7 +124,7 @@ class SearchSpace:
         missing = [name for name in known if name not in indices]
         if missing:
             raise UsageError(
-                f"The dimensions {', '.join(missing)} of the space '{self.name}' have no value.",
+                f"These dimensions of the space '{self.name}' have no value: {', '.join(missing)}.",
                 "Give the index of a value for each dimension.",
             )
         return self._build(leaf.values[self._index(leaf, indices)] for leaf in self.leaves)
@@ -145,12 +150,8 @@ class SearchSpace:
         """The member with the highest value of every dimension."""
         return self._build(leaf.values[-1] for leaf in self.leaves)
 
-    @cached_property
-    def _values(self) -> dict[str, tuple[Value, ...]]:
-        return {leaf.name: leaf.values for leaf in self.leaves}
-
     def _build(self, values: Any) -> Architecture:
-        return Architecture.from_dict(nest(dict(zip(self._values, values, strict=True))))
+        return Architecture.from_dict(nest(dict(zip(self.values, values, strict=True))))
 
     def _index(self, leaf: Dimension, indices: Mapping[str, int]) -> int:
         if len(leaf.values) == 1:
@@ -158,7 +159,7 @@ class SearchSpace:
         index = operator.index(indices[leaf.name])
         if not 0 <= index < len(leaf.values):
             raise UsageError(
-                f"The index {index} of '{leaf.name}' is out of range; the space '{self.name}' has "
+                f"The index {index} of '{leaf.name}' is out of range; its values in the space '{self.name}' are: "
                 f"{', '.join(map(shown, leaf.values))}.",
                 f"Give an index from 0 to {len(leaf.values) - 1}.",
             )

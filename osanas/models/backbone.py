@@ -7,15 +7,9 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from osanas.genotype.architecture import STAGE_NAMES, Architecture
-from osanas.genotype.geometry import (
-    StemReduction,
-    checked_stem_reduction,
-    module_attentions,
-    stage_strides,
-    stem_pools,
-    stem_strides,
-)
-from osanas.models.osa import ConvUnit, conv_unit, max_pool, osa_stage
+from osanas.genotype.blocks import module_attentions
+from osanas.genotype.geometry import StemReduction, checked_stem_reduction, stage_strides, stem_pools, stem_strides
+from osanas.models.osa import ConvUnit, OSAModule, conv_unit, max_pool
 
 
 class OSABackbone(nn.Module):
@@ -29,11 +23,6 @@ class OSABackbone(nn.Module):
         stem_reduction: By how much the stem reduces the image. 4: the first convolution at stride 2, then the stem's
             second downsampling. 2: the first convolution only. 1: not at all.
 
-    Attributes:
-        architecture: The genotype it was built from.
-        channels: Channels of each output, by stage name.
-        strides: Stride of each output against the image, by stage name.
-
     Raises:
         UsageError: If the stem reduction is none of 1, 2 and 4.
     """
@@ -42,22 +31,16 @@ class OSABackbone(nn.Module):
         super().__init__()
         reduction = checked_stem_reduction(stem_reduction)
         self.architecture = architecture
+        """The genotype it was built from."""
         self.channels = {name: stage.out_channels for name, stage in zip(STAGE_NAMES, architecture.stages, strict=True)}
+        """Channels of each output, by stage name."""
         self.strides = stage_strides(reduction)
+        """Stride of each output against the image, by stage name."""
         self.stem = _stem(architecture, in_channels, reduction)
         self.stages = nn.ModuleDict()
         width = architecture.stem.channels[-1]
         for index, (name, stage) in enumerate(zip(STAGE_NAMES, architecture.stages, strict=True)):
-            self.stages[name] = osa_stage(
-                width,
-                stage.conv_channels,
-                stage.out_channels,
-                layers=stage.layers,
-                conv=architecture.conv,
-                attentions=module_attentions(architecture.attention, stage.modules),
-                identity=architecture.identity,
-                pool=index > 0,
-            )
+            self.stages[name] = _stage(architecture, index, width)
             width = stage.out_channels
         initialise(self)
 
@@ -101,10 +84,29 @@ def _stem(architecture: Architecture, in_channels: int, reduction: StemReduction
     first, second, third = stem_strides(reduction, stem.downsample)
     narrow, middle, wide = stem.channels
     members: OrderedDict[str, nn.Module] = OrderedDict(
-        conv1=ConvUnit(in_channels, narrow, kernel_size=3, stride=first),
+        conv1=ConvUnit(in_channels, narrow, stride=first),
         conv2=conv_unit(architecture.conv, narrow, middle, stride=second),
         conv3=conv_unit(architecture.conv, middle, wide, stride=third),
     )
     if stem_pools(reduction, stem.downsample):
         members["pool"] = max_pool()
+    return nn.Sequential(members)
+
+
+def _stage(architecture: Architecture, index: int, in_channels: int) -> nn.Sequential:
+    """Stage ``index`` of 0 to 3: a max pool before all but the first, then OSA modules."""
+    stage = architecture.stages[index]
+    members: OrderedDict[str, nn.Module] = OrderedDict()
+    if index > 0:
+        members["pool"] = max_pool()
+    for number, attention in enumerate(module_attentions(architecture.attention, stage.modules), start=1):
+        members[f"module{number}"] = OSAModule(
+            in_channels if number == 1 else stage.out_channels,
+            stage.conv_channels,
+            stage.out_channels,
+            layers=stage.layers,
+            conv=architecture.conv,
+            attention=attention,
+            identity=architecture.identity and number > 1,
+        )
     return nn.Sequential(members)

@@ -48,6 +48,6 @@ def _bottleneck(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(
         OrderedDict(
             reduction=ConvUnit(in_channels, narrow, kernel_size=1),
-            conv=ConvUnit(narrow, out_channels, kernel_size=3),
+            conv=ConvUnit(narrow, out_channels),
         )
     )

@@ -7,21 +7,10 @@ from typing import Any
 
 from osanas.errors import UsageError
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.geometry import StemReduction, check_resolution, checked_stem_reduction, stem_reduction_for
 from osanas.genotype.variants import VARIANTS
 from osanas.models.backbone import OSABackbone
 from osanas.models.heads import Classifier
 from osanas.validation import did_you_mean
-
-__all__ = [
-    "StemReduction",
-    "architecture_of",
-    "build",
-    "build_backbone",
-    "check_resolution",
-    "checked_stem_reduction",
-    "stem_reduction_for",
-]
 
 ArchitectureLike = str | Architecture | Mapping[str, Any]
 """A published variant's name, an architecture, or its JSON form."""

@@ -9,19 +9,17 @@ the same can be copied one after the other.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import torch
 from torch import Tensor, nn
 
-from osanas.genotype.architecture import Conv
-from osanas.genotype.geometry import ModuleAttention, eca_kernel_size
+from osanas.genotype.architecture import Attention, Conv
+from osanas.genotype.blocks import ATTENTIONS, CONVS, eca_kernel_size
 
 
 class ConvUnit(nn.Module):
     """Dense convolution, batch norm, ReLU: ``x[N, in, H, W] -> [N, out, H / stride, W / stride]``."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, kernel_size: int, stride: int = 1) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, kernel_size: int = 3, stride: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
             in_channels, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, bias=False
@@ -102,7 +100,7 @@ class OSAModule(nn.Module):
         out_channels: Output channels of the aggregation.
         layers: Number of 3x3 convolutions.
         conv: Kind of the 3x3 convolutions.
-        attention: Gate after the aggregation.
+        attention: Kind of the gate after the aggregation.
         identity: Adds the module's input to its output, after the gate, with nothing after the addition; needs
             ``in_channels == out_channels``.
     """
@@ -115,7 +113,7 @@ class OSAModule(nn.Module):
         *,
         layers: int,
         conv: Conv = "dense",
-        attention: ModuleAttention = "none",
+        attention: Attention = "none",
         identity: bool = False,
     ) -> None:
         super().__init__()
@@ -124,7 +122,7 @@ class OSAModule(nn.Module):
         self.identity = identity
         self.reduction: nn.Module | None = None
         width = in_channels
-        if conv == "depthwise" and in_channels != conv_channels:
+        if CONVS[conv].reduces_input and in_channels != conv_channels:
             self.reduction = ConvUnit(in_channels, conv_channels, kernel_size=1)
             width = conv_channels
         self.layers = nn.ModuleList()
@@ -147,50 +145,10 @@ class OSAModule(nn.Module):
         return out + x if self.identity else out
 
 
-def osa_stage(
-    in_channels: int,
-    conv_channels: int,
-    out_channels: int,
-    *,
-    layers: int,
-    conv: Conv,
-    attentions: tuple[ModuleAttention, ...],
-    identity: bool,
-    pool: bool,
-) -> nn.Sequential:
-    """A stage: an optional max pool, then one OSA module per entry of ``attentions``.
-
-    Args:
-        in_channels: Channels of the stage's input.
-        conv_channels: Output channels of every 3x3 convolution.
-        out_channels: Output channels of every module.
-        layers: 3x3 convolutions per module.
-        conv: Kind of the 3x3 convolutions.
-        attentions: Gate of each module.
-        identity: Modules 2..n add their input to their output.
-        pool: Halves the map first.
-    """
-    members: OrderedDict[str, nn.Module] = OrderedDict()
-    if pool:
-        members["pool"] = max_pool()
-    for index, attention in enumerate(attentions):
-        members[f"module{index + 1}"] = OSAModule(
-            in_channels if index == 0 else out_channels,
-            conv_channels,
-            out_channels,
-            layers=layers,
-            conv=conv,
-            attention=attention,
-            identity=identity and index > 0,
-        )
-    return nn.Sequential(members)
-
-
 def conv_unit(conv: Conv, in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Module:
     """A 3x3 unit of the kind asked for."""
-    if conv == "depthwise":
-        return DepthwiseUnit(in_channels, out_channels, stride=stride)
-    return ConvUnit(in_channels, out_channels, kernel_size=3, stride=stride)
+    unit: nn.Module = globals()[CONVS[conv].unit](in_channels, out_channels, stride=stride)
+    return unit
 
 
 def max_pool() -> nn.MaxPool2d:
@@ -198,9 +156,6 @@ def max_pool() -> nn.MaxPool2d:
     return nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
 
 
-def _attention(attention: ModuleAttention, channels: int) -> nn.Module | None:
-    if attention == "ese":
-        return EffectiveSqueezeExcitation(channels)
-    if attention == "eca":
-        return EfficientChannelAttention(channels)
-    return None
+def _attention(attention: Attention, channels: int) -> nn.Module | None:
+    gate = ATTENTIONS[attention].gate
+    return globals()[gate](channels) if gate is not None else None

@@ -72,7 +72,7 @@ def _build_timm(name: str, num_classes: int) -> nn.Module:
     # Checked against the list because timm itself takes addresses of hubs and folders too, and would fetch from them.
     if name.partition(".")[0] not in known:
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean 'timm:{near[0]}'?" if near else "Its networks: timm.list_models()."
+        hint = f"Did you mean 'timm:{near[0]}'?" if near else "timm.list_models() lists its networks."
         raise UsageError(f"timm has no network '{name}'.", hint)
     peer: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes)
     return peer

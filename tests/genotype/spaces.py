@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from hypothesis import strategies as st
 
-from osanas.genotype.architecture import Attention, Conv, Downsample
 from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.leaves import WORDS
 from osanas.genotype.space import SearchSpace
 
 LARGE = NetworkShape.of(224)
@@ -37,10 +37,10 @@ def words(words: tuple[Any, ...]) -> st.SearchStrategy[Any]:
 @st.composite
 def spaces(draw: st.DrawFn) -> SearchSpace:
     document = space_document(
-        stem={"channels": [draw(numbers()) for _ in range(3)], "downsample": draw(words(get_args(Downsample)))},
-        conv=draw(words(get_args(Conv))),
-        attention=draw(words(get_args(Attention))),
-        identity=draw(words((False, True))),
+        stem={"channels": [draw(numbers()) for _ in range(3)], "downsample": draw(words(WORDS["stem.downsample"]))},
+        conv=draw(words(WORDS["conv"])),
+        attention=draw(words(WORDS["attention"])),
+        identity=draw(words(WORDS["identity"])),
     )
     for stage in document["stages"]:
         stage.update(conv_channels=draw(numbers()), layers=draw(numbers()))

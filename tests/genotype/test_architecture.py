@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from osanas.errors import ConfigError
 from osanas.genotype.architecture import Architecture
+from osanas.genotype.blocks import ATTENTIONS
 from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.variants import VARIANTS
 from tests.models.architectures import ARCHITECTURES, MUTATIONS, mutated, structure, tiny
@@ -28,7 +29,7 @@ def test_json_round_trip(architecture: Architecture) -> None:
 
 
 @given(ARCHITECTURES, st.sampled_from(MUTATIONS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_digests_are_equal_exactly_where_networks_are(architecture: Architecture, path: tuple[Any, ...]) -> None:
     other = mutated(architecture, path)
 
@@ -58,7 +59,7 @@ def test_canonical_forms_of_small_inputs_are_equal_exactly_where_networks_are(
 
 
 @pytest.mark.parametrize("path", MUTATIONS, ids=lambda path: ".".join(map(str, path)))
-@pytest.mark.parametrize("attention", ["none", "ese", "ese_last", "eca_last"])
+@pytest.mark.parametrize("attention", ATTENTIONS)
 def test_changing_one_active_choice_changes_the_digest(path: tuple[Any, ...], attention: str) -> None:
     architecture = tiny(attention=attention, identity=True)
 

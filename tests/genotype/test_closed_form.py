@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from osanas.costs import count_costs
 from osanas.errors import UsageError
 from osanas.genotype.architecture import Architecture
+from osanas.genotype.blocks import ATTENTIONS, CONVS
 from osanas.genotype.closed_form import GenotypeCosts, NetworkShape
-from osanas.genotype.geometry import eca_kernel_size
 from osanas.genotype.variants import VARIANTS
-from osanas.models.build import build, build_backbone
+from osanas.models.build import build_backbone
+from osanas.models.heads import Classifier
 from tests.models.architectures import ARCHITECTURES, tiny
 
 
@@ -22,22 +23,27 @@ from tests.models.architectures import ARCHITECTURES, tiny
     in_channels=st.sampled_from([1, 3]),
     stem_reduction=st.sampled_from([1, 2, 4]),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_closed_form_equals_traced_counts(
     architecture: Architecture, resolution: int, num_classes: int | None, in_channels: int, stem_reduction: int
 ) -> None:
-    with torch.device("meta"):
-        model: torch.nn.Module = (
-            build_backbone(architecture, in_channels=in_channels, stem_reduction=stem_reduction)
-            if num_classes is None
-            else build(architecture, num_classes=num_classes, in_channels=in_channels, stem_reduction=stem_reduction)
-        )
-    traced = count_costs(model, (in_channels, resolution, resolution))
-
     shape = NetworkShape(resolution, in_channels, num_classes, stem_reduction)
-    assert shape.costs(architecture) == GenotypeCosts(
-        traced.parameters, traced.multiply_adds, traced.memory_access_elements
-    )
+    assert shape.costs(architecture) == _traced(architecture, shape)
+
+
+@pytest.mark.parametrize("conv", CONVS)
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_closed_form_equals_traced_counts_for_every_kind(conv: str, attention: str) -> None:
+    architecture, shape = tiny(conv=conv, attention=attention, identity=True), NetworkShape(37, 3, 5, 2)
+    assert shape.costs(architecture) == _traced(architecture, shape)
+
+
+def _traced(architecture: Architecture, shape: NetworkShape) -> GenotypeCosts:
+    with torch.device("meta"):
+        backbone = build_backbone(architecture, in_channels=shape.in_channels, stem_reduction=shape.stem_reduction)
+        model = backbone if shape.num_classes is None else Classifier(backbone, shape.num_classes)
+    traced = count_costs(model, (shape.in_channels, shape.resolution, shape.resolution))
+    return GenotypeCosts(traced.parameters, traced.multiply_adds, traced.memory_access_elements)
 
 
 def test_closed_form_of_a_dense_module() -> None:
@@ -58,11 +64,6 @@ def test_closed_form_of_a_dense_module() -> None:
 
     assert after.multiply_adds - before.multiply_adds == size * size * weights
     assert after.parameters - before.parameters == weights + 2 * m
-
-
-@pytest.mark.parametrize(("channels", "kernel"), [(8, 3), (64, 3), (256, 5), (512, 5), (768, 5), (1024, 5), (4096, 7)])
-def test_eca_kernel_sizes(channels: int, kernel: int) -> None:
-    assert eca_kernel_size(channels) == kernel
 
 
 def test_too_small_a_resolution_is_refused() -> None:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from osanas.errors import UsageError
 from osanas.genotype.closed_form import NetworkShape
+from osanas.genotype.leaves import LEAVES, WORDS
 from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
-from osanas.genotype.space_file import LEAVES
 from osanas.genotype.variants import VARIANTS
 from tests.genotype.spaces import LARGE, space_document, spaces, words
 
@@ -44,14 +44,15 @@ def test_ends_are_members(space: SearchSpace) -> None:
     assert at.encode(space.largest()) == last
 
 
-@given(st.lists(st.sampled_from(LEAVES), max_size=5, unique=True), st.data())
-def test_size_and_networks_equal_enumeration(leaves: list[Any], data: st.DataObject) -> None:
+@given(st.lists(st.sampled_from(list(LEAVES)), max_size=5, unique=True), st.data())
+def test_size_and_networks_equal_enumeration(leaves: list[str], data: st.DataObject) -> None:
     written: Any = space_document()
-    for leaf in [*leaves, *(leaf for leaf in LEAVES if leaf.name in ("identity", "attention", "stage4.modules"))]:
+    for leaf in [*leaves, "identity", "attention", "stage4.modules"]:
+        *parents, key = LEAVES[leaf]
         parent = written
-        for part in leaf.path[:-1]:
-            parent = parent.setdefault(part, {}) if isinstance(parent, dict) else parent[part]
-        parent[leaf.path[-1]] = data.draw(words(leaf.words or (1, 2, 3)))
+        for part in parents:
+            parent = parent[part]
+        parent[key] = data.draw(words(WORDS.get(leaf, (1, 2, 3))))
     space = SearchSpace.from_dict(written)
     members = list(space.enumerate())
     assert len(members) == len(set(members)) == space.size
@@ -77,8 +78,8 @@ def test_encode_names_everything_outside() -> None:
     with pytest.raises(UsageError) as caught:
         at.encode(outside)
     assert caught.value.problem == (
-        f"The architecture {outside} is not in the space 'vovnet': stem.downsample is stride, the space has pool; "
-        "attention is ese, the space has none."
+        f"The architecture {outside} is not in the space 'vovnet': stem.downsample is stride (allowed: pool); "
+        "attention is ese (allowed: none)."
     )
     assert caught.value.fix == "Choose a member of the space, or widen the space."
 
@@ -92,14 +93,14 @@ def test_the_stem_form_matters_for_large_images_alone() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda i: i.pop("identity"), "The dimensions identity of the space 'tiny' have no value."),
+        (lambda i: i.pop("identity"), "These dimensions of the space 'tiny' have no value: identity."),
         (
             lambda i: i.update(identitty=0),
             "The space 'tiny' has no dimension 'identitty'. Did you mean 'identity'?",
         ),
         (
             lambda i: i.update(attention=3),
-            "The index 3 of 'attention' is out of range; the space 'tiny' has none, ese_last, ese. "
+            "The index 3 of 'attention' is out of range; its values in the space 'tiny' are: none, ese_last, ese. "
             "Give an index from 0 to 2.",
         ),
         (lambda i: i.update(attention=-1), "The index -1 of 'attention' is out of range"),

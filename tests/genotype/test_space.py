@@ -3,17 +3,16 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 
 from osanas.errors import ConfigError, UsageError
-from osanas.genotype.architecture import Architecture, Attention, Conv, Downsample
+from osanas.genotype.architecture import Architecture
 from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import Dimension, SearchSpace, available
-from osanas.genotype.space_file import LEAVES
 from osanas.genotype.variants import VARIANTS
 from tests.genotype.spaces import LARGE, space_document, spaces
 
@@ -90,14 +89,6 @@ def _document_member() -> dict[str, Any]:
     return {"stem": {"channels": [8, 8, 8]}, "stages": [stage] * 4}
 
 
-def test_words_cover_what_an_architecture_may_have() -> None:
-    words = {leaf.name: leaf.words for leaf in LEAVES if leaf.words is not None}
-    expected = {"stem.downsample": Downsample, "conv": Conv, "attention": Attention}
-    for name, literal in expected.items():
-        assert sorted(map(str, words.pop(name) or ())) == sorted(get_args(literal))
-    assert words == {"identity": (False, True)}
-
-
 def test_immutable_hashable_picklable() -> None:
     space = SearchSpace.load("tiny")
     assert pickle.loads(pickle.dumps(space)) == space
@@ -157,6 +148,7 @@ def test_an_empty_leaf_names_both_ends_of_a_range() -> None:
         ({"conv": {"choices": ["dense", 1]}}, "conv.choices[1]: one of depthwise, dense was expected, got 1."),
         ({"identity": 1}, "identity: one of false, true was expected, got 1."),
         ({"identity": "true"}, "identity: one of false, true was expected, got 'true'. Write it without quotes."),
+        ({"identity": {"choices": [True, 0]}}, "identity.choices[1]: one of false, true was expected, got 0."),
         ({"identity": {"low": 0, "high": 1}}, "identity.low: unknown key. Known: choices."),
         ({"stages": {}}, "stages: a list of 4 items was expected (stage2 to stage5), got {}"),
         ({"stem": {"channels": [8, 8]}}, "stem.channels: 3 items are needed (one for each convolution), got 2"),
@@ -179,7 +171,7 @@ def test_an_empty_leaf_names_both_ends_of_a_range() -> None:
     ],
 )
 def test_wrong_documents(changes: dict[Any, Any], problem: str) -> None:
-    assert _problems(space_document() | changes)[0].startswith(problem)
+    assert any(found.startswith(problem) for found in _problems(space_document() | changes))
 
 
 @pytest.mark.parametrize("document", [None, [], "vovnet", 3])
@@ -189,8 +181,8 @@ def test_not_a_mapping(document: Any) -> None:
 
 def test_start_from_outside_names_every_value() -> None:
     assert _problems(space_document(start_from=["vovnet27_slim", _document_member()]))[:2] == [
-        "start_from[0]: vovnet27_slim is not inside the space: stem.channels.0 is 64, the space has 8",
-        "start_from[0]: vovnet27_slim is not inside the space: stem.channels.1 is 64, the space has 8",
+        "start_from[0]: vovnet27_slim is not inside the space: stem.channels.0 is 64 (allowed: 8)",
+        "start_from[0]: vovnet27_slim is not inside the space: stem.channels.1 is 64 (allowed: 8)",
     ]
 
 

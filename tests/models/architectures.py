@@ -7,48 +7,34 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 from torch import nn
-from torch.fx import symbolic_trace
+from torch.fx import Tracer
 
 from osanas.genotype.architecture import Architecture, Stage, Stem
+from osanas.genotype.blocks import ATTENTIONS, CONVS
+from osanas.genotype.leaves import LEAVES
 from osanas.models.build import build
 
 WIDTHS = st.sampled_from([2, 3, 4, 8])
 STEMS = st.builds(Stem, channels=st.tuples(WIDTHS, WIDTHS, WIDTHS), downsample=st.sampled_from(["pool", "stride"]))
 STAGES = st.builds(
-    Stage, conv_channels=WIDTHS, out_channels=WIDTHS, layers=st.integers(1, 3), modules=st.integers(1, 2)
+    Stage, conv_channels=WIDTHS, out_channels=WIDTHS, layers=st.integers(1, 2), modules=st.integers(1, 2)
 )
 ARCHITECTURES = st.builds(
     Architecture,
     stem=STEMS,
     stages=st.tuples(STAGES, STAGES, STAGES, STAGES),
-    conv=st.sampled_from(["dense", "depthwise"]),
-    attention=st.sampled_from(["none", "ese", "ese_last", "eca_last"]),
+    conv=st.sampled_from(list(CONVS)),
+    attention=st.sampled_from(list(ATTENTIONS)),
     identity=st.booleans(),
 )
 """Any architecture, in small widths."""
 
-MUTATIONS: list[tuple[Any, ...]] = [
-    *(("stem", "channels", index) for index in range(3)),
-    ("stem", "downsample"),
-    *(
-        ("stages", index, field)
-        for index in range(4)
-        for field in ("conv_channels", "out_channels", "layers", "modules")
-    ),
-    ("conv",),
-    ("attention",),
-    ("identity",),
-]
+MUTATIONS: list[tuple[Any, ...]] = list(LEAVES.values())
 """Path of every leaf of an architecture's JSON form."""
 _NEXT = {
-    "pool": "stride",
-    "stride": "pool",
-    "dense": "depthwise",
-    "depthwise": "dense",
-    "none": "ese",
-    "ese": "ese_last",
-    "ese_last": "eca_last",
-    "eca_last": "none",
+    word: words[(index + 1) % len(words)]
+    for words in (["pool", "stride"], list(CONVS), list(ATTENTIONS))
+    for index, word in enumerate(words)
 }
 
 
@@ -79,11 +65,9 @@ def tiny(**changes: Any) -> Architecture:
 
 
 def structure(architecture: Architecture, stem_reduction: int = 4) -> tuple[str, str]:
-    """What the built network is: the code of its traced forward pass, and its layers."""
-    with torch.device("meta"):
-        model = build(architecture, num_classes=2, stem_reduction=stem_reduction)
-    leaves = [f"{name}: {module}" for name, module in model.named_modules() if not list(module.children())]
-    return str(symbolic_trace(model).code), "\n".join(leaves)
+    """What the built network is: the graph of its forward pass, and its layers."""
+    model = build(architecture, num_classes=2, stem_reduction=stem_reduction)
+    return str(Tracer().trace(model)), str(model)
 
 
 def randomised(model: nn.Module, seed: int = 0) -> nn.Module:

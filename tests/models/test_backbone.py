@@ -9,6 +9,7 @@ from torch.fx.experimental.optimization import fuse
 
 from osanas.errors import UsageError
 from osanas.genotype.architecture import STAGE_NAMES, Architecture
+from osanas.genotype.geometry import stem_reduction_for
 from osanas.genotype.variants import VARIANTS
 from osanas.models.backbone import OSABackbone
 from osanas.models.build import build, build_backbone
@@ -22,27 +23,27 @@ FORMS = {
 }
 
 
-def _assert_registered_as_reached(architecture: Architecture, stem_reduction: int) -> None:
-    with torch.device("meta"):
-        model = build(architecture, num_classes=2, stem_reduction=stem_reduction)
+def _assert_registered_as_reached(architecture: Architecture, resolution: int, device: str) -> None:
+    with torch.device(device):
+        model = build(architecture, num_classes=2, stem_reduction=stem_reduction_for(resolution))
         leaves = [m for m in model.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.BatchNorm2d | nn.Linear)]
         reached: list[nn.Module] = []
         for leaf in leaves:
             leaf.register_forward_hook(lambda module, _inputs, _output: reached.append(module))
-        model(torch.empty(2, 3, 64, 64))
+        model(torch.zeros(2, 3, resolution, resolution))
 
     assert [id(m) for m in reached] == [id(m) for m in leaves]
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_published_variants_register_layers_as_reached(name: str) -> None:
-    _assert_registered_as_reached(VARIANTS[name], 4)
+    _assert_registered_as_reached(VARIANTS[name], 65, "meta")
 
 
 @given(ARCHITECTURES)
 @settings(max_examples=25, deadline=None)
 def test_any_architecture_registers_layers_as_reached(architecture: Architecture) -> None:
-    _assert_registered_as_reached(architecture, 1)
+    _assert_registered_as_reached(architecture, 8, "cpu")
 
 
 @pytest.mark.parametrize("stem_reduction", [1, 2, 4])

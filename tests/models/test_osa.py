@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from osanas.genotype.architecture import Conv
-from osanas.genotype.geometry import ModuleAttention
+from osanas.genotype.architecture import Attention, Conv
 from osanas.models.osa import EfficientChannelAttention, OSAModule, max_pool
 from tests.models.architectures import randomised
 
@@ -43,7 +42,7 @@ def _reference(
 @pytest.mark.parametrize("gate", ["none", "ese"])
 @pytest.mark.parametrize("conv", ["dense", "depthwise"])
 @pytest.mark.parametrize("width", [6, 10], ids=["narrower", "equal"])
-def test_module_equals_plain_functions(conv: Conv, gate: ModuleAttention, add: bool, width: int) -> None:
+def test_module_equals_plain_functions(conv: Conv, gate: Attention, add: bool, width: int) -> None:
     module = OSAModule(10, width, 10, layers=3, conv=conv, attention=gate, identity=add)
     randomised(module)
     x = torch.randn(2, 10, 9, 7, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
