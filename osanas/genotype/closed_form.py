@@ -13,7 +13,6 @@ from osanas.genotype.architecture import Architecture
 from osanas.genotype.blocks import ATTENTIONS, CONVS, Layer, dense, module_attentions, pointwise
 from osanas.genotype.geometry import (
     check_resolution,
-    checked_stem_reduction,
     pooled,
     stem_pools,
     stem_reduction_for,
@@ -117,18 +116,17 @@ class NetworkShape:
     def _blocks(self, architecture: Architecture) -> Iterator[list[Layer]]:
         """The layers of the stem and of each stage, in forward order."""
         check_resolution(self.resolution, self.stem_reduction, downsample=architecture.stem.downsample)
-        reduction = checked_stem_reduction(self.stem_reduction)
         stem, conv = architecture.stem, CONVS[architecture.conv]
         size, width = self.resolution, self.in_channels
         layers: list[Layer] = []
         for index, (out, stride) in enumerate(
-            zip(stem.channels, stem_strides(reduction, stem.downsample), strict=True)
+            zip(stem.channels, stem_strides(self.stem_reduction, stem.downsample), strict=True)
         ):
             unit = conv.layers if index > 0 else dense
             layers += unit(width, out, size, strided(size, stride))
             size, width = strided(size, stride), out
         yield layers
-        if stem_pools(reduction, stem.downsample):
+        if stem_pools(self.stem_reduction, stem.downsample):
             size = pooled(size)
         for index, stage in enumerate(architecture.stages):
             size = pooled(size) if index > 0 else size

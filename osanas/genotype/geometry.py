@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from osanas.errors import UsageError
 from osanas.genotype.architecture import STAGE_NAMES, Downsample
 
-StemReduction = Literal[1, 2, 4]
-"""By how much the stem reduces height and width."""
 
-STEM_REDUCTIONS: tuple[StemReduction, ...] = (1, 2, 4)
-
-
-def stem_reduction_for(resolution: int) -> StemReduction:
-    """The stem reduction that suits an image size: 1 up to 16 pixels, 2 up to 64, 4 above."""
+def stem_reduction_for(resolution: int) -> int:
+    """By how much the stem should reduce an image's height and width: 1 up to 16 pixels, 2 up to 64, 4 above."""
     if resolution <= 16:
         return 1
     return 2 if resolution <= 64 else 4
@@ -31,43 +24,36 @@ def check_resolution(resolution: int, stem_reduction: int, *, downsample: Downsa
     Raises:
         UsageError: With the smallest size that works.
     """
-    reduction = checked_stem_reduction(stem_reduction)
-    if _fits(resolution, reduction, downsample):
+    check_stem_reduction(stem_reduction)
+    if _fits(resolution, stem_reduction, downsample):
         return
-    smallest = next(size for size in range(1, 64) if _fits(size, reduction, downsample))
+    smallest = next(size for size in range(1, 64) if _fits(size, stem_reduction, downsample))
     raise UsageError(
-        f"Resolution {resolution} is too small at a stem reduction of {reduction}: the last max pool would get a map "
-        "of one pixel or none.",
-        f"Use a resolution of at least {smallest}" + (", or a smaller stem reduction." if reduction > 1 else "."),
+        f"Resolution {resolution} is too small at a stem reduction of {stem_reduction}: the last max pool would get "
+        "a map of one pixel or none.",
+        f"Use a resolution of at least {smallest}" + (", or a smaller stem reduction." if stem_reduction > 1 else "."),
     )
 
 
-def checked_stem_reduction(stem_reduction: int) -> StemReduction:
-    """Returns a stem reduction that exists.
+def check_stem_reduction(stem_reduction: int) -> None:
+    """Refuses stem reductions that do not exist.
 
     Raises:
         UsageError: For anything but 1, 2 and 4.
     """
-    for known in STEM_REDUCTIONS:
-        if stem_reduction == known:
-            return known
-    raise UsageError(f"A stem reduction of {stem_reduction!r} does not exist.", "Use 1, 2 or 4.")
+    if stem_reduction not in (1, 2, 4):
+        raise UsageError(f"A stem reduction of {stem_reduction!r} does not exist.", "Use 1, 2 or 4.")
 
 
-def stem_strides(stem_reduction: StemReduction, downsample: Downsample) -> tuple[int, int, int]:
+def stem_strides(stem_reduction: int, downsample: Downsample) -> tuple[int, int, int]:
     """Strides of the stem's three convolutions."""
     first = 1 if stem_reduction == 1 else 2
     return first, 1, 2 if stem_reduction == 4 and downsample == "stride" else 1
 
 
-def stem_pools(stem_reduction: StemReduction, downsample: Downsample) -> bool:
+def stem_pools(stem_reduction: int, downsample: Downsample) -> bool:
     """Whether a max pool follows the stem's convolutions."""
     return stem_reduction == 4 and downsample == "pool"
-
-
-def stage_strides(stem_reduction: StemReduction) -> dict[str, int]:
-    """Stride of each stage's output against the image, by stage name."""
-    return {name: stem_reduction << index for index, name in enumerate(STAGE_NAMES)}
 
 
 def strided(size: int, stride: int) -> int:
@@ -80,7 +66,7 @@ def pooled(size: int) -> int:
     return size // 2
 
 
-def _fits(resolution: int, stem_reduction: StemReduction, downsample: Downsample) -> bool:
+def _fits(resolution: int, stem_reduction: int, downsample: Downsample) -> bool:
     """Whether every max pool gets a map larger than 1x1."""
     size = resolution
     for stride in stem_strides(stem_reduction, downsample):

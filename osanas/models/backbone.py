@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from osanas.genotype.architecture import STAGE_NAMES, Architecture
 from osanas.genotype.blocks import module_attentions
-from osanas.genotype.geometry import StemReduction, checked_stem_reduction, stage_strides, stem_pools, stem_strides
+from osanas.genotype.geometry import check_stem_reduction, stem_pools, stem_strides
 from osanas.models.osa import ConvUnit, OSAModule, conv_unit, max_pool
 
 
@@ -29,14 +29,14 @@ class OSABackbone(nn.Module):
 
     def __init__(self, architecture: Architecture, *, in_channels: int = 3, stem_reduction: int = 4) -> None:
         super().__init__()
-        reduction = checked_stem_reduction(stem_reduction)
+        check_stem_reduction(stem_reduction)
         self.architecture = architecture
         """The genotype it was built from."""
         self.channels = {name: stage.out_channels for name, stage in zip(STAGE_NAMES, architecture.stages, strict=True)}
         """Channels of each output, by stage name."""
-        self.strides = stage_strides(reduction)
+        self.strides = {name: stem_reduction << index for index, name in enumerate(STAGE_NAMES)}
         """Stride of each output against the image, by stage name."""
-        self.stem = _stem(architecture, in_channels, reduction)
+        self.stem = _stem(architecture, in_channels, stem_reduction)
         self.stages = nn.ModuleDict()
         width = architecture.stem.channels[-1]
         for index, (name, stage) in enumerate(zip(STAGE_NAMES, architecture.stages, strict=True)):
@@ -79,16 +79,16 @@ def initialise(module: nn.Module) -> None:
             nn.init.zeros_(child.bias)
 
 
-def _stem(architecture: Architecture, in_channels: int, reduction: StemReduction) -> nn.Sequential:
+def _stem(architecture: Architecture, in_channels: int, stem_reduction: int) -> nn.Sequential:
     stem = architecture.stem
-    first, second, third = stem_strides(reduction, stem.downsample)
+    first, second, third = stem_strides(stem_reduction, stem.downsample)
     narrow, middle, wide = stem.channels
     members: OrderedDict[str, nn.Module] = OrderedDict(
         conv1=ConvUnit(in_channels, narrow, stride=first),
         conv2=conv_unit(architecture.conv, narrow, middle, stride=second),
         conv3=conv_unit(architecture.conv, middle, wide, stride=third),
     )
-    if stem_pools(reduction, stem.downsample):
+    if stem_pools(stem_reduction, stem.downsample):
         members["pool"] = max_pool()
     return nn.Sequential(members)
 

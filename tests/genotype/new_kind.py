@@ -63,7 +63,7 @@ def main() -> None:
 
     networks = set(at.enumerate())
     assert len(networks) == at.count == 10
-    for network in networks:
+    for network in (network for network in networks if network.conv == "plain"):
         assert at.decode(at.encode(network)) == network
         model = build(network.to_dict(), num_classes=3, stem_reduction=shape.stem_reduction)
         traced = count_costs(model, (3, 32, 32))
