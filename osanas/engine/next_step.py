@@ -8,6 +8,7 @@ from functools import cached_property
 
 from osanas.errors import SearchFailed
 from osanas.genotype.architecture import Architecture
+from osanas.genotype.blocks import CONVS
 from osanas.genotype.members import SpaceAt
 from osanas.strategy.history import History, fits_now
 from osanas.strategy.ladder import Promotion
@@ -287,11 +288,11 @@ def over_by_count(architecture: Architecture, at: SpaceAt, limits: Limits) -> st
 def none_fits(at: SpaceAt, limits: Limits) -> str | None:
     """The limits that even the smallest network of a space breaks, in words; None if some may fit.
 
-    Parameters and multiply-adds of dense networks rise in every dimension but the form of the stem. Those of depthwise
-    ones do not (a reduction may be saved by a wider layer), so nothing is said of spaces that hold any.
+    Parameters and multiply-adds of dense networks rise in every dimension but the form of the stem. Those of modules
+    that reduce their input do not (a wider layer may save the reduction), so nothing is said of spaces that hold any.
     """
     smallest = at.space.smallest()
-    if smallest.conv == "depthwise":
+    if CONVS[smallest.conv].reduces_input:
         return None
     forms = {leaf.name: leaf.values for leaf in at.space.leaves}["stem.downsample"]
     reasons = []

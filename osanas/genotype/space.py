@@ -77,7 +77,7 @@ class SearchSpace:
         Raises:
             ConfigError: With every problem found.
         """
-        file = validate(SpaceFile, document, source, problems)
+        file = validate(SpaceFile, document, source, problems=problems)
         leaves = tuple(Dimension(name, at_leaf(file, name)) for name in LEAVES)
         starts = ((name or f"start_from[{index}]", start) for index, (name, start) in enumerate(file.start_from))
         return cls(file.name, file.description, leaves, tuple(starts))
