@@ -98,7 +98,7 @@ def test_what_the_parser_found_comes_first() -> None:
     found = [Problem("a", "given twice")]
     for document, others in (({}, []), ({"nam": 1}, ["nam: unknown key. Did you mean 'name'?"])):
         with pytest.raises(ConfigError) as caught:
-            validate(_Outer, document, "x", found)
+            validate(_Outer, document, "x", problems=found)
         assert [str(problem) for problem in caught.value.problems] == ["a: given twice", *others]
 
 
