@@ -68,7 +68,7 @@ def _data(data_dir: Path | None) -> dict[str, Any]:
 def _files(folder: Path | None, fix: str) -> dict[str, Any]:
     if folder is not None:
         return {"available": True, "folder": str(folder), "reason": None, "fix": None}
-    reason = "No files of it here; a search downloads them if it can."
+    reason = "its files are not here; a search downloads them if it can"
     return {"available": False, "folder": None, "reason": reason, "fix": fix}
 
 

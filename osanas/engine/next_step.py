@@ -202,7 +202,7 @@ def decide(now: Situation, promotion: Callable[[bool], Promotion | None]) -> Act
     if hopeless is not None:
         return End(failure=hopeless)
     if now.is_time_up:
-        return End("The time limit is reached; the same command goes on.", is_complete=False)
+        return End("The time limit is reached. Run the same command to go on.", is_complete=False)
     if now.orphan is not None:
         return Adopt(now.orphan)
     is_exhausted = now.is_free and len(now.seen) >= now.at.count

@@ -63,8 +63,8 @@ class Remeasurement:
             return
         total = view.front().other_key
         text = (
-            f"{total} trained candidate{'s were' if total > 1 else ' was'} measured under another key (device, driver, "
-            f"versions or settings were others) and cannot be compared; {len(members)} of them made the front."
+            f"{total} trained candidate{'s were' if total > 1 else ' was'} measured with another device, driver, "
+            f"version or setting, and cannot be compared. {len(members)} of them made the front."
         )
         if remeasure is None and ask is not None:
             remeasure = ask(f"{text} Measure {'these' if len(members) > 1 else 'it'} again now?")

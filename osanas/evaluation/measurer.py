@@ -19,6 +19,7 @@ from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.measurement import Measurement, key_digest, measure
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.setup import Setup
+from osanas.study.flags import meaning
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class NetworkMeasurer:
             latency_ms=result.latency_ms,
             energy_mj=result.energy_mj,
             energy_source=result.energy_source,
-            notes=tuple(f"measured {flag.replace('_', ' ')}" for flag in result.flags),
+            notes=tuple(f"its measurement is flagged {meaning(flag)}" for flag in result.flags),
             result=result.to_dict(),
         )
 

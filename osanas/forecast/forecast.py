@@ -34,9 +34,9 @@ STRETCH_S = 6.0
 """Longest training of each of the three members, but for the few steps that it takes to tell."""
 
 ASSUMPTION = (
-    "of each rung such a share goes on as its epochs are of the next rung's, the least that a ladder does: known-cost "
-    "may send more; candidates take as long as random members within the limits, and none over a limit is measured; "
-    "the sampler's own time and the full measurement of the final front are not counted"
+    "The fewest trainings are counted; the sampler known-cost may train more candidates on. Candidates are taken to be "
+    "like random networks within the limits. The sampler's own time is not counted, nor is measuring the final front "
+    "in full."
 )
 
 _JOULES_PER_KWH = 3.6e6
@@ -182,13 +182,13 @@ class _Planner:
         return members
 
     def _member(self, label: str, architecture: Architecture, steps: int | None, overhead: float) -> _Member:
-        self._say(f"measuring the {label} member: {architecture}")
+        self._say(f"measuring the {label} network of the space: {architecture}")
         costs = epoch = None
         notes: tuple[str, ...] = ()
         try:
             costs = self._measure(architecture)
             notes = costs.notes
-            self._say(f"training the {label} member: an epoch, or {STRETCH_S:.0f} s of it")
+            self._say(f"training the {label} network for an epoch, {STRETCH_S:.0f} s at most")
             epoch = time_epoch(self.trainer, architecture, steps=steps, limit_s=STRETCH_S, overhead=overhead)
         except CandidateError as error:
             notes += (str(error),)
@@ -257,7 +257,7 @@ class _Planner:
         middle = timed[len(timed) // 2]
         if middle.epoch is None or middle.epoch.step_s is None or middle.costs is None:
             return None, "an epoch has too few steps to watch"
-        self._say(f"reading the power while the {middle.label} member trains")
+        self._say(f"reading the power while the {middle.label} network trains")
         try:
             training_w = training_power_w(self.trainer, middle.architecture, *meter, step_s=middle.epoch.step_s)
         except (CandidateError, EnvironmentFailure) as error:

@@ -172,12 +172,12 @@ def nothing_left(within: Within, *, is_whole: bool) -> str:
     if within.reason is not None:
         return f"The limits leave nothing: {within.reason}. Relax it, or choose another --energy."
     blame = [name for name, share in within.each.items() if share == 0.0]
-    whose = f" ({' and '.join(blame)} alone)" if blame else ", although each by itself leaves some"
+    whose = f"{' and '.join(blame)} alone excludes all" if blame else "Each limit by itself allows some"
     extent = f"none of the {within.members:,} members is within them"
     if not is_whole and within.interval is not None:
         bound = f"{within.interval[1] * 100:.2f} %"
         extent = f"none of {within.members:,} random members is within them, so hardly more than {bound} of all are"
-    return f"The limits leave nothing{whose}: {extent}. Relax a limit, or choose another --space."
+    return f"The limits leave nothing: {extent}. {whose}. Relax a limit, or choose another --space."
 
 
 def _interval(count: int, total: int, *, is_whole: bool) -> tuple[float, float]:
@@ -216,7 +216,7 @@ def _measured(population: Population, measure: Measure, say: Say) -> list[tuple[
         if number >= FEWEST_MEASURED and time.perf_counter() - started > MEASURING_S:
             break
         if number % 10 == 0:
-            say(f"measuring random members for the limits: {number + 1} of at most {len(distinct)}")
+            say(f"measuring random networks to judge the limits: {number + 1} of at most {len(distinct)}")
         try:
             found.append((member, measure(member)))
         except CandidateError:

@@ -15,8 +15,8 @@ FEWEST = 8
 """Candidates below which a correlation says nothing."""
 
 SELECTION = (
-    "Only candidates trained to the end count. A ladder sends the better ones there, so a signal that chose them "
-    "ranks all candidates better than it ranks these."
+    "Only candidates trained to the end count. These are the better ones; over all candidates the correlations would "
+    "be higher."
 )
 
 

@@ -120,4 +120,4 @@ class Announcer:
         for note in notes:
             if note not in self._said:
                 self._said.add(note)
-                self.note(f"Trial {trial}: {note} (later trials may be too)")
+                self.note(f"Trial {trial}: {note}. It is not said again for later trials.")

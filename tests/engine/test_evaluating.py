@@ -79,8 +79,8 @@ def test_an_announcer_says_a_note_once_and_remembers_what_its_listener_raised() 
     announcer.note_once(3, ["measured contended"])
     announcer.note_once(4, ["measured contended", "measured hot"])
     assert heard == [
-        Note("Trial 3: measured contended (later trials may be too)"),
-        Note("Trial 4: measured hot (later trials may be too)"),
+        Note("Trial 3: measured contended. It is not said again for later trials."),
+        Note("Trial 4: measured hot. It is not said again for later trials."),
     ]
 
     def deaf(_: Event) -> None:

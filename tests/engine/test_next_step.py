@@ -219,7 +219,7 @@ STUCK = Patience(duplicates_before_random=1, duplicates=1)
         pytest.param(situation(evaluation(0), evaluation(0, epochs=3)), Ask(), id="promotions do not count"),
         pytest.param(
             situation(is_time_up=True),
-            End("The time limit is reached; the same command goes on.", is_complete=False),
+            End("The time limit is reached. Run the same command to go on.", is_complete=False),
             id="the time is up",
         ),
         pytest.param(

@@ -84,7 +84,9 @@ def _share(value: float | None) -> str:
 
 
 def _prediction(document: dict[str, Any]) -> None:
-    trainings = [f"{row['candidates']:,} to {counted(row['epochs'], 'epoch')}" for row in document["trainings"]]
+    first, *further = document["trainings"]
+    trainings = [f"{counted(first['candidates'], 'candidate')} to {counted(first['epochs'], 'epoch')}"]
+    trainings += [f"{row['candidates']:,} of them on to {row['epochs']:,}" for row in further]
     print_text(f"trainings: {', '.join(trainings)}; {counted(document['epochs'], 'epoch')} in all", hanging="  ")
     if document["seconds"] is None:
         print_text(f"time: not known, {document['reason']}", hanging="  ")
@@ -95,7 +97,7 @@ def _prediction(document: dict[str, Any]) -> None:
         ]
         print_text(f"time: about {duration(document['seconds'])} ({', '.join(parts)})", hanging="  ")
         if document["seconds_at_most"] > document["seconds"]:
-            print_text(f"at most {duration(document['seconds_at_most'])}, with every candidate trained to the end")
+            print_text(f"at most {duration(document['seconds_at_most'])}, if every candidate is trained to the end")
     kwh, reason = document["energy_kwh"], document["energy_reason"]
     print_text(f"energy: {f'not known, {reason}' if kwh is None else f'about {number(kwh)} kWh'}", hanging="  ")
-    print_text(f"assumed: {document['assumption']}", hanging="  ")
+    print_text(document["assumption"])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from string import ascii_lowercase
-from types import MappingProxyType
 from typing import Any
 
 from osanas.cli.render.figures import COUNTED, Figure, ratio, remarks, table
 from osanas.cli.render.layout import print_text
 from osanas.cli.render.numbers import DASH, counted, number, scaled
+from osanas.study.flags import FLAGS
 
 
 def print_profile(document: dict[str, Any]) -> None:
@@ -111,21 +111,3 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
         elif name != "runtime_details":
             flat[name] = value
     return flat
-
-
-FLAGS: Mapping[str, str] = MappingProxyType(
-    {
-        "contended": "other processes or the hypervisor kept the processors busy meanwhile",
-        "drift": "the machine became faster or slower: rounds, or a reference network, differ by more than 5 %",
-        "noisy": "the blocks differ by more than 10 % of the median",
-        "very_noisy": "the blocks differ by more than 25 % of the median",
-        "unstable": "nearly every block was disturbed by other processes, so all of them count",
-        "warmup_unstable": "the network had not become steady when the warm-up ended",
-        "power_capped": "the board ran at its power limit",
-        "training_alongside": "another osanas process went on training on the device meanwhile",
-        "launch_bound": "the GPU waits for launches, so the figure ranks kernel counts and Python, not arithmetic",
-        "energy_unstable": "windows in which the board throttled or others used it count, for want of better ones",
-        "energy_not_converged": "the energy is less certain than the protocol asks",
-    }
-)
-"""What the flags of a measurement mean."""

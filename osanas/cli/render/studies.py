@@ -39,7 +39,7 @@ def print_front(document: dict[str, Any]) -> None:
     reference = ", ".join(
         f"{one['name']} {number(value)}" for one, value in zip(objectives, document["reference_point"], strict=True)
     )
-    print_text(f"hypervolume {number(document['hypervolume'], 4)} against {reference}")
+    print_text(f"hypervolume {number(document['hypervolume'], 4)}, counted from {reference}")
     protocol = "the full protocol" if document["measured"] == "full" else "the search's short protocol"
     remarks = [f"latency and energy measured by {protocol}"]
     if document["overtaken"]:
@@ -84,7 +84,10 @@ def _architecture(row: dict[str, Any]) -> Architecture:
 def _print_remarks(document: dict[str, Any]) -> None:
     """What was saved, and what a reader of the figures should know."""
     saved, rungs = document["savings"], document["rungs"]
-    fewer = f", {saved['epochs_saved']:,} fewer than all candidates in full (rungs {', '.join(map(str, rungs))})"
+    fewer = (
+        f", {saved['epochs_saved']:,} fewer than if every candidate had been trained to the end "
+        f"(rungs {', '.join(map(str, rungs))})"
+    )
     spared = (
         (saved["duplicates"], counted(saved["duplicates"], "duplicate")),
         (saved["infeasible"], f"{saved['infeasible']:,} over a limit"),
@@ -92,18 +95,18 @@ def _print_remarks(document: dict[str, Any]) -> None:
     )
     untrained = ", ".join(words for count, words in spared if count)
     print_text(
-        f"trained {counted(saved['epochs_trained'], 'epoch')}{fewer if len(rungs) > 1 else ''}"
+        f"trained for {counted(saved['epochs_trained'], 'epoch')} in all{fewer if len(rungs) > 1 else ''}"
         f"{f'; not trained: {untrained}' if untrained else ''}"
     )
     if document["other_key"]:
         print_text(
-            f"{counted(document['other_key'], 'trained candidate')} left out, measured under another key (device, "
-            "driver or versions were others); 'osanas search' with --remeasure measures their front again"
+            f"{counted(document['other_key'], 'trained candidate')} left out, measured with another device, driver, "
+            "version or setting; 'osanas search' with --remeasure measures their front again"
         )
     drifted = document["drifted"]
     if drifted:
         print_text(
-            f"measured while the reference network had drifted: {'trials' if len(drifted) > 1 else 'trial'} "
+            f"measured while the device was faster or slower than before: {'trials' if len(drifted) > 1 else 'trial'} "
             f"{', '.join(map(str, drifted))}"
         )
 
