@@ -40,7 +40,7 @@ def profile(
         ),
     ] = None,
     paper: Annotated[
-        bool, typer.Option("--paper", metavar="", help="The networks of the VoVNet paper, before any MODEL.")
+        bool, typer.Option("--paper", metavar="", help="The networks that the VoVNet paper compares, before any MODEL.")
     ] = False,
     baseline: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Adds ratios to this one of the networks.")

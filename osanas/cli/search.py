@@ -70,16 +70,16 @@ def search(
     ] = None,
     max_latency_ms: Annotated[
         float | None,
-        typer.Option(metavar="MS", help="Milliseconds of one inference.", rich_help_panel=LIMITS),
+        typer.Option(metavar="MS", help="Most milliseconds of one inference.", rich_help_panel=LIMITS),
     ] = None,
     max_energy_mj: Annotated[
-        float | None, typer.Option(metavar="MJ", help="Millijoules of one image.", rich_help_panel=LIMITS)
+        float | None, typer.Option(metavar="MJ", help="Most millijoules of one image.", rich_help_panel=LIMITS)
     ] = None,
     max_parameters: Annotated[
-        int | None, typer.Option(metavar="N", help="Weights of the network.", rich_help_panel=LIMITS)
+        int | None, typer.Option(metavar="N", help="Most weights of the network.", rich_help_panel=LIMITS)
     ] = None,
     max_multiply_adds: Annotated[
-        int | None, typer.Option(metavar="N", help="Multiply-accumulates of one image.", rich_help_panel=LIMITS)
+        int | None, typer.Option(metavar="N", help="Most multiply-adds of one image.", rich_help_panel=LIMITS)
     ] = None,
     data: Annotated[
         str | None,
@@ -103,7 +103,7 @@ def search(
     ] = None,
     train_samples: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Train on a fixed stratified subset of this size.", rich_help_panel=DATA),
+        typer.Option(metavar="N", help="Train on so many images only, of every class its share.", rich_help_panel=DATA),
     ] = None,
     epochs: Annotated[
         int | None,
@@ -113,8 +113,8 @@ def search(
         int | None,
         typer.Option(
             metavar="N",
-            help="Candidates begin with so many times fewer epochs, again and again down to 1, and the promising ones "
-            "are trained on. Default: 3.",
+            help="How many times fewer epochs each lower rung has: all candidates begin at the lowest, and the "
+            "promising ones are trained on. Default: 3, so 1, 3 and 9 epochs.",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -122,12 +122,13 @@ def search(
         str | None,
         typer.Option(
             metavar="E,E,...",
-            help="In place of both: rising numbers of epochs, such as 1,3,9. A single one trains all in full.",
+            help="Instead of --epochs and --reduction: rising numbers of epochs, such as 1,3,9. A single number trains "
+            "every candidate in full.",
             rich_help_panel=DATA,
         ),
     ] = None,
     train_batch_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Training batch. Default: 32.", rich_help_panel=DATA)
+        int | None, typer.Option(metavar="N", help="Images in a training batch. Default: 32.", rich_help_panel=DATA)
     ] = None,
     device: Device = None,
     energy: Energy = None,
@@ -145,7 +146,7 @@ def search(
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="Start no candidate after this time.", rich_help_panel=STUDY),
+        typer.Option(metavar="SECONDS", help="Begin no candidate after so many seconds.", rich_help_panel=STUDY),
     ] = None,
     remeasure: Annotated[
         bool | None,
@@ -173,33 +174,7 @@ def search(
 
     Example: osanas search --space vovnet --trials 200
     """
-    options: dict[str, Any] = {
-        "space": space,
-        "trials": trials,
-        "sampler": sampler,
-        "objectives": _parts(objectives),
-        "seed": seed,
-        "max_latency_ms": max_latency_ms,
-        "max_energy_mj": max_energy_mj,
-        "max_parameters": max_parameters,
-        "max_multiply_adds": max_multiply_adds,
-        "data": data,
-        "data_dir": data_dir,
-        "resolution": resolution,
-        "train_samples": train_samples,
-        "epochs": epochs,
-        "reduction": reduction,
-        "rungs": _parts(rungs),
-        "train_batch_size": train_batch_size,
-        "device": device,
-        "energy": energy,
-        "batch_size": batch_size,
-        "precision": precision,
-        "runtime": runtime,
-        "threads": threads,
-        "timeout": timeout,
-    }
-    config = _config(study, options)
+    config = _config(dict(locals()))  # the options are named as the fields of a study file
     if dry_run:
         _dry_run(config, storage, as_json=json)
     else:
@@ -210,12 +185,15 @@ def _parts(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",")]
 
 
-def _config(study: str | None, options: dict[str, Any]) -> StudyConfig:
-    from osanas.study.config import find_study_file, study_config
+def _config(given: dict[str, Any]) -> StudyConfig:
+    from osanas.study.config import StudyConfig, find_study_file, study_config
 
+    options = {name: value for name, value in given.items() if name in StudyConfig.model_fields}
+    options |= {name: _parts(given[name]) for name in ("objectives", "rungs")}
+    study = given["study"]
     if study is not None and (study.endswith((".yaml", ".yml")) or "/" in study):
-        return study_config(find_study_file(study), options)
-    return study_config(None, {"study": study, **options})
+        return study_config(find_study_file(study), options | {"study": None})
+    return study_config(None, options)
 
 
 def _run(config: StudyConfig, storage: str | None, *, remeasure: bool | None, as_json: bool) -> None:

@@ -51,7 +51,9 @@ def pareto(
     storage: Storage = None,
     all_rungs: Annotated[
         bool,
-        typer.Option("--all-rungs", metavar="", help="Compare candidates of every fidelity, not of the highest alone."),
+        typer.Option(
+            "--all-rungs", metavar="", help="Compare candidates after any number of epochs, not after the most alone."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
