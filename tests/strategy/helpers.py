@@ -1,4 +1,4 @@
-"""A history of members of the space `tiny`, with accuracies and costs that follow their structure."""
+"""A history of members of the space `vovnet_slim`, with scores and costs that follow their structure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
 from osanas.strategy.features import Features
 from osanas.strategy.history import CandidateState, History
-from osanas.study.objectives import Limits, Objective
+from osanas.study.objectives import Limits
 
 SHAPE = NetworkShape(resolution=14, in_channels=1, num_classes=10, stem_reduction=1)
 SPACE = SearchSpace.load("vovnet_slim")
 AT = SpaceAt(SPACE, SHAPE)
 FEATURES = Features(AT)
-OBJECTIVES: tuple[Objective, ...] = ("accuracy", "latency_ms")
+OBJECTIVES: tuple[str, ...] = ("accuracy", "latency_ms")
 
 
 def members(count: int, seed: int = 0) -> list[Architecture]:
@@ -56,7 +56,7 @@ def seen(
         digest=member.digest,
         architecture=member,
         costs=costs(member),
-        accuracies={epochs: accuracy(member, epochs) for epochs in reached},
+        scores={epochs: accuracy(member, epochs) for epochs in reached},
         losses={epochs: 1.0 - accuracy(member, epochs) for epochs in reached},
         running=running,
         is_closed=closed,
@@ -67,6 +67,6 @@ def history(
     known: Sequence[CandidateState],
     rungs: tuple[int, ...] = (1, 3, 9),
     limits: Limits | None = None,
-    objectives: tuple[Objective, ...] = OBJECTIVES,
+    objectives: tuple[str, ...] = OBJECTIVES,
 ) -> History:
     return History(rungs, objectives, limits or Limits(), tuple(known))

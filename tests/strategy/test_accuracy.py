@@ -10,7 +10,7 @@ from tests.strategy.helpers import FEATURES, accuracy, members, seen
 RUNGS = (1, 3, 9)
 
 
-def test_a_fully_trained_candidate_promises_its_own_accuracy() -> None:
+def test_a_fully_trained_candidate_is_forecast_its_own_accuracy() -> None:
     member = members(1)[0]
     found = forecasts([seen(member, RUNGS)], RUNGS)
     assert found[member.digest] == Forecast(accuracy(member, 9), SEED_NOISE)
@@ -20,10 +20,10 @@ def test_first_epochs_promise_what_the_others_reached() -> None:
     everyone = members(40)
     known = [seen(member, RUNGS) for member in everyone[:20]] + [seen(member, [1]) for member in everyone[20:]]
     found = forecasts(known, RUNGS)
-    promised = [found[member.digest].mean for member in everyone[20:]]
+    forecast = [found[member.digest].mean for member in everyone[20:]]
     truth = [accuracy(member, 9) for member in everyone[20:]]
-    assert spearmanr(promised, truth)[0] > 0.9
-    assert np.abs(np.subtract(promised, truth)).max() < 0.02
+    assert spearmanr(forecast, truth)[0] > 0.9
+    assert np.abs(np.subtract(forecast, truth)).max() < 0.02
 
 
 def test_few_pairs_promise_the_rungs_accuracy_with_the_mean_gain_and_much_doubt() -> None:
@@ -35,7 +35,7 @@ def test_few_pairs_promise_the_rungs_accuracy_with_the_mean_gain_and_much_doubt(
     assert found[everyone[5].digest].std > 2 * SEED_NOISE
 
 
-def test_promises_chain_over_the_rungs() -> None:
+def test_forecasts_chain_over_the_rungs() -> None:
     """Nobody at rung 1 alone has a direct neighbour at the top, but those at rung 3 have."""
     everyone = members(40)
     known = (
@@ -66,7 +66,7 @@ def test_the_model_ranks_what_it_has_not_seen_and_is_surer_of_what_it_has() -> N
     assert std[:60].mean() < std[60:].mean()
 
 
-def test_a_promise_in_doubt_counts_less() -> None:
+def test_a_forecast_in_doubt_counts_less() -> None:
     everyone = members(30)
     rows = FEATURES.accuracy(everyone)
     sure = [Forecast(0.7 + 0.001 * index, SEED_NOISE) for index in range(30)]

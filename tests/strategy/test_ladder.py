@@ -57,15 +57,15 @@ def test_a_hopeless_candidate_yields_to_a_new_one_and_a_promising_one_does_not()
     everyone = members(60)
     known = [seen(member, RUNGS) for member in everyone[:30]]
     strategy = KnownCost(FEATURES)
-    outlook = strategy.outlook(history(known))
-    assert outlook is not None
-    gains = outlook.gains_of(everyone[30:])
+    surrogate = strategy.surrogate(history(known))
+    assert surrogate is not None
+    gains = surrogate.gains_of(everyone[30:])
     worst, (best, _) = everyone[30 + int(gains.argmin())], strategy.best_new(history(known))
     assert best is not None
-    hopeless = replace(seen(worst, [1]), accuracies={1: 0.05}, losses={1: 3.0})
+    hopeless = replace(seen(worst, [1]), scores={1: 0.05}, losses={1: 3.0})
     assert next_promotion(history([*known, hopeless]), strategy, has_rival=True) is None
     reached = {epochs: accuracy(best, epochs) + 0.05 for epochs in (1, 3)}
-    grown = replace(seen(best, [1, 3]), accuracies=reached, losses={e: 1.0 - value for e, value in reached.items()})
+    grown = replace(seen(best, [1, 3]), scores=reached, losses={e: 1.0 - value for e, value in reached.items()})
     found = next_promotion(history([*known, grown]), strategy, has_rival=True)
     assert found == Promotion(best.digest, best, 9)
 
@@ -86,7 +86,7 @@ def test_a_search_by_promotions_alone_ends_and_trains_nobody_twice(seed: int, ha
         before = known[found.digest]
         assert not before.is_closed
         assert found.epochs == min(rung for rung in RUNGS if rung > before.epochs)
-        known[found.digest] = seen(before.architecture, [*before.accuracies, found.epochs])
+        known[found.digest] = seen(before.architecture, [*before.scores, found.epochs])
     assert len(trained) <= 2 * len(known)
 
 

@@ -28,8 +28,8 @@ def candidate(index: int, full: float | None, **costs: float) -> CandidateState:
     """One whose accuracy at 1 epoch has the order of ``full``, and at 3 epochs the opposite one."""
     architecture = MEMBERS[index]
     value = 0.0 if full is None else full
-    accuracies = {1: value**3, 3: 1 - value} | ({} if full is None else {9: full})
-    return CandidateState(architecture.digest, architecture, costs, accuracies, {1: 2 - value})
+    scores = {1: value**3, 3: 1 - value} | ({} if full is None else {9: full})
+    return CandidateState(architecture.digest, architecture, costs, scores, {1: 2 - value})
 
 
 def by_name(signals: list[Signal]) -> dict[tuple[str, int | None], Signal]:
