@@ -15,20 +15,7 @@ from pydantic import ValidationError
 
 from osanas.errors import ConfigError, UsageError
 from osanas.study.config import StudyConfig, difference, ladder, read_study_file, study_config
-from osanas.study.objectives import OBJECTIVES, Limits
-
-COSTS = ("latency_ms", "energy_mj", "parameters", "multiply_adds")
-LIMITS = tuple(f"max_{name}" for name in COSTS)
-
-amounts = st.floats(1e-6, 1e12)
-limits = st.builds(
-    Limits,
-    max_latency_ms=st.none() | amounts,
-    max_energy_mj=st.none() | amounts,
-    max_parameters=st.none() | st.integers(1, 10**12),
-    max_multiply_adds=st.none() | st.integers(1, 10**15),
-)
-costs = st.fixed_dictionaries({name: st.none() | amounts for name in COSTS})
+from osanas.study.objectives import Limits, Score
 
 
 def problems(**options: Any) -> dict[str, str]:
@@ -37,74 +24,6 @@ def problems(**options: Any) -> dict[str, str]:
         study_config(None, options)
     assert caught.value.source == "The command line"
     return {problem.key: problem.message for problem in caught.value.problems}
-
-
-# limits -------------------------------------------------------------------------------------------------------------
-
-
-@given(limits, costs)
-def test_excess_has_all_keys_and_finite_values(limit: Limits, cost: dict[str, float | None]) -> None:
-    excess = limit.excess(cost)
-    assert tuple(excess) == LIMITS
-    assert all(math.isfinite(value) and value >= -1 for value in excess.values())
-
-
-@given(limits, costs)
-def test_excess_is_positive_exactly_where_a_limit_is_broken(limit: Limits, cost: dict[str, float | None]) -> None:
-    for name, excess in limit.excess(cost).items():
-        bound, value = getattr(limit, name), cost[name.removeprefix("max_")]
-        if bound is None:
-            assert excess == -1
-        elif value is None:
-            assert excess == 1
-        elif value <= bound:
-            assert excess <= 0
-        elif value > bound * (1 + 1e-12):
-            assert excess > 0
-
-
-@given(limits, costs, st.sampled_from(COSTS), st.floats(1.0, 10.0))
-def test_a_dearer_candidate_never_exceeds_less(
-    limit: Limits, cost: dict[str, float | None], name: str, factor: float
-) -> None:
-    value = cost[name]
-    dearer = {**cost, name: None if value is None else value * factor}
-    assert all(limit.excess(dearer)[key] >= excess for key, excess in limit.excess(cost).items())
-
-
-@given(limits, costs)
-def test_what_is_broken_is_said_for_each_limit(limit: Limits, cost: dict[str, float | None]) -> None:
-    text = limit.broken_by(cost)
-    broken = [key for key, excess in limit.excess(cost).items() if excess > 0]
-    assert (text is None) == (not broken)
-    if text is not None:
-        named = re.findall(r"([a-z_]+) (?:[\d.,e+-]+ over the limit|could not be measured)", text)
-        assert named == [name.removeprefix("max_") for name in broken]
-
-
-def test_the_words_for_a_broken_limit() -> None:
-    limit = Limits(max_latency_ms=2.5, max_energy_mj=1.0, max_parameters=1_000_000)
-    found = {"latency_ms": 3.14159265, "energy_mj": None, "parameters": 2_500_000, "multiply_adds": 10**9}
-    assert limit.broken_by(found) == (
-        "latency_ms 3.14159 over the limit 2.5, energy_mj could not be measured, limit 1, "
-        "parameters 2.5e+06 over the limit 1e+06"
-    )
-    assert limit.broken_by({**found, "latency_ms": 2.5, "energy_mj": 1.0, "parameters": 1}) is None
-
-
-def test_a_study_can_be_asked_itself() -> None:
-    config = StudyConfig(max_latency_ms=1.0)
-    found = dict.fromkeys(COSTS, 2.0)
-    assert config.excess(found) == config.limits.excess(found)
-    assert type(config.limits) is Limits
-
-
-@pytest.mark.parametrize("value", [0, -1.5, math.inf, -math.inf, math.nan, "much"])
-@pytest.mark.parametrize("name", LIMITS)
-def test_limits_are_finite_and_above_zero(name: str, value: Any) -> None:
-    with pytest.raises(ValidationError):
-        Limits.model_validate({name: value})
-    assert list(problems(**{name: value})) == [f"--{name.replace('_', '-')}"]
 
 
 # options ------------------------------------------------------------------------------------------------------------
@@ -233,12 +152,22 @@ def test_objectives_by_default_are_those_to_be_had() -> None:
     assert "--objectives" in caught.value.fix
 
 
-def test_every_objective_has_a_direction_and_a_unit() -> None:
-    assert OBJECTIVES == {
-        "accuracy": ("maximize", "top1"),
-        "latency_ms": ("minimize", "ms"),
-        "energy_mj": ("minimize", "mJ/image"),
-    }
+def test_the_score_of_another_task_is_the_objective_then() -> None:
+    dice = Score("dice", "mean Dice")
+    assert StudyConfig().chosen_objectives(dice) == ("dice", "latency_ms", "energy_mj")
+    with pytest.raises(UsageError, match="known-cost needs dice among the objectives, which are accuracy"):
+        StudyConfig(objectives=("accuracy",)).chosen_objectives(dice)
+
+
+def test_the_limits_alone_can_be_had() -> None:
+    found = StudyConfig(max_latency_ms=1.0, trials=3).limits
+    assert (type(found), found) == (Limits, Limits(max_latency_ms=1.0))
+
+
+@pytest.mark.parametrize("value", [0, -1.5, math.inf, -math.inf, math.nan, "much"])
+@pytest.mark.parametrize("name", Limits.model_fields)
+def test_limits_are_told_as_options(name: str, value: Any) -> None:
+    assert list(problems(**{name: value})) == [f"--{name.replace('_', '-')}"]
 
 
 @pytest.mark.parametrize(

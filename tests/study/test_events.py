@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from osanas.study.events import Announcer, Event, Note
+
+
+def test_everything_is_handed_on() -> None:
+    heard: list[Event] = []
+    announcer = Announcer(heard.append)
+    announcer.tell(Note("one"))
+    announcer.note("two")
+    announcer.note("two")
+    assert heard == [Note("one"), Note("two"), Note("two")]
+    assert announcer.error is None
+
+
+def test_a_note_on_trials_is_said_of_the_first_alone() -> None:
+    heard: list[Event] = []
+    announcer = Announcer(heard.append)
+    announcer.note_once(3, ["measured hot", "measured noisy"])
+    announcer.note_once(4, ["measured noisy", "measured slow"])
+    announcer.note_once(5, [])
+    assert heard == [
+        Note("Trial 3: measured hot (later trials may be too)"),
+        Note("Trial 3: measured noisy (later trials may be too)"),
+        Note("Trial 4: measured slow (later trials may be too)"),
+    ]
+
+
+def test_what_a_listener_raises_is_remembered_and_goes_on() -> None:
+    failure = ValueError("the listener's own")
+
+    def listener(event: Event) -> None:
+        raise failure
+
+    announcer = Announcer(listener)
+    with pytest.raises(ValueError, match="own"):
+        announcer.note("text")
+    assert announcer.error is failure
+
+
+def test_an_interrupt_is_no_error_of_the_listener() -> None:
+    def listener(event: Event) -> None:
+        raise KeyboardInterrupt
+
+    announcer = Announcer(listener)
+    with pytest.raises(KeyboardInterrupt):
+        announcer.note("text")
+    assert announcer.error is None
