@@ -47,16 +47,17 @@ class Pace:
 class Lease:
     """This process as a worker of a study.
 
-    Between two steps a worker is idle. Whatever it does raises ``EnvironmentFailure`` once its row is gone.
+    What a method makes of a lease does not depend on its state before. Once its row is gone, whatever would change
+    something raises ``EnvironmentFailure``.
 
-    | state    | reserved | trial | holds                                   | leaves it by                         |
-    |----------|----------|-------|-----------------------------------------|--------------------------------------|
-    | idle     | no       | none  | nothing                                 | ``reserve``, ``claim``, ``adopt``    |
-    | starting | yes      | none  | a place in the total, or an evaluation  | ``claim`` or ``assign_trial`` with a |
-    |          |          |       | whose trial is still to be made         | trial, ``look``                      |
-    | holding  | yes      | one   | the evaluation of that trial            | ``finish``                           |
-    | gone     | no row   |       | nothing: it had expired, or its process | never                                |
-    |          |          |       | had ended, and another cleared it away  |                                      |
+    | state    | reserved | trial | holds                            | comes by                                     |
+    |----------|----------|-------|----------------------------------|----------------------------------------------|
+    | idle     | no       | none  | nothing                          | ``look``, ``finish``, a ``reserve`` in vain  |
+    | starting | yes      | none  | a place in the total, or an      | ``reserve``; ``claim``, ``reopen`` or        |
+    |          |          |       | evaluation without a trial yet   | ``adopt`` without a trial                    |
+    | holding  | yes      | one   | the evaluation of that trial     | ``claim``, ``reopen`` or ``adopt`` with one, |
+    |          |          |       |                                  | ``assign_trial``                             |
+    | gone     | no row   |       | nothing: another cleared it away | expiry, or the end of its process            |
 
     Attributes:
         id: Of its row.
