@@ -17,7 +17,6 @@ import sqlalchemy as sa
 
 from osanas.engine.optuna_study import optuna_study
 from osanas.errors import EnvironmentFailure, MissingExtraError, OsanasError, StudyError, UsageError
-from osanas.store import database
 from osanas.store.database import (
     creation_lock,
     database_failure,
@@ -215,13 +214,12 @@ def test_a_database_locked_while_it_is_opened(path: Path, url: str) -> None:
             open_engine(parse_url(url), create=True, timeout_s=0.1)
 
 
-def test_a_creation_that_hangs(path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "SQLITE_TIMEOUT_S", 0.2)
+def test_a_creation_that_hangs(path: Path, url: str) -> None:
     with (
         filelock.FileLock(f"{path}.lock"),
         pytest.raises(EnvironmentFailure, match=f"Another process has been creating {path} for 0 seconds") as caught,
     ):
-        Store.open(url, create=True)
+        open_engine(parse_url(url), create=True, timeout_s=0.2)
     assert f"remove {path}.lock" in caught.value.fix
 
 
@@ -343,12 +341,11 @@ def test_every_sqlite_connection_has_its_settings(url: str) -> None:
                     assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
 
 
-def test_the_creation_lock_is_one_at_a_time(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_creation_lock_is_one_at_a_time(url: str) -> None:
     engine = Store.open(url, create=True).engine
-    monkeypatch.setattr(database, "SQLITE_TIMEOUT_S", 0.05)
-    with creation_lock(engine), pytest.raises(EnvironmentFailure), creation_lock(engine):
+    with creation_lock(engine), pytest.raises(EnvironmentFailure), creation_lock(engine, 0.05):
         pass
-    with creation_lock(engine):
+    with creation_lock(engine, 0.05):
         pass
 
 

@@ -16,7 +16,7 @@ from osanas.genotype.architecture import Architecture
 from osanas.genotype.space import SearchSpace
 from osanas.results.study import StudyView
 from osanas.store.migrations import migrate
-from osanas.store.references import add_reference, flag_measurements, references
+from osanas.store.references import References
 from osanas.store.store import Store
 from osanas.store.tables import SCHEMA_VERSION, Base
 from osanas.study.config import StudyConfig
@@ -88,10 +88,11 @@ def test_an_older_database_is_brought_up_to_date_and_keeps_everything(url: str) 
     again = StudyView(Store.open(url), "s")
     assert (again.record.search_key, again.record.final_key) == ("m1:k", "m1:f")
     assert (again.pareto(), again.front().other_key) == ([], 1)
-    add_reference(store, 1, "m1:k", 1.5, ("drift",))
-    add_reference(store, 1, "m1:k", 1.0)
-    assert [(p.latency_ms, p.flags) for p in references(store, key_digest="m1:k")] == [(1.5, ("drift",)), (1.0, ())]
-    flag_measurements(store, [("m1:a", "n")], "drift")
+    references = References(store, 1, "m1:k")
+    references.add(1.5, is_drift=True)
+    references.add(1.0, is_drift=False)
+    assert references.good_ms() == [1.0]
+    references.flag_drift([("m1:a", "n")])
     assert store.measurements("m1:a", ["n"])["n"].flags == ("drift",)
 
 
