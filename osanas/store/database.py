@@ -62,9 +62,9 @@ def sqlite_path(url: URL) -> Path | None:
 
 
 def engine_options(url: URL, timeout_s: float = SQLITE_TIMEOUT_S) -> dict[str, Any]:
-    """Keyword arguments of ``create_engine``, for our connections and Optuna's alike."""
+    """Keyword arguments of ``create_engine``, for our connections and Optuna's alike. A timeout in the URL stays."""
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": timeout_s}}
+        return {} if "timeout" in url.query else {"connect_args": {"timeout": timeout_s}}
     return {"pool_pre_ping": True}
 
 

@@ -341,6 +341,15 @@ def test_every_sqlite_connection_has_its_settings(url: str) -> None:
                     assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
 
 
+def test_a_timeout_in_the_address_is_kept(url: str) -> None:
+    store = Store.open(f"{url}?timeout=2.5", create=True)
+    with optuna_study(store, "s", ("accuracy",)) as study:
+        backend: Any = study._storage._backend  # type: ignore[attr-defined]
+        for engine in (store.engine, backend.engine):
+            with engine.connect() as connection:
+                assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 2_500
+
+
 def test_the_creation_lock_is_one_at_a_time(url: str) -> None:
     engine = Store.open(url, create=True).engine
     with creation_lock(engine), pytest.raises(EnvironmentFailure), creation_lock(engine, 0.05):
