@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo
 from pydantic_core import PydanticKnownError
 
-from osanas.pareto import Direction
+if TYPE_CHECKING:
+    from osanas.pareto import Direction  # with numpy, which the check of an option is not to wait for
 
 COST_UNITS = {"latency_ms": "ms", "energy_mj": "mJ/image"}
 """The objectives that need no training, less being better, each with its unit."""
