@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,11 +118,11 @@ def study_of(text: str) -> str | None:
     return study if study and trial.isdigit() and f"{study}:" != TIMM_PREFIX else None
 
 
-def paper_models() -> tuple[list[str], list[str]]:
+def paper_models(names: Sequence[str] = PAPER) -> tuple[list[str], list[str]]:
     """The MODEL arguments of the paper's comparison that can be had here, and a note on those that cannot."""
     if has_timm():
-        return list(PAPER), []
-    others = [name for name in PAPER if not name.startswith(TIMM_PREFIX)]
+        return list(names), []
+    others = [name for name in names if not name.startswith(TIMM_PREFIX)]
     return others, [f"SENet ({SENET}) is left out: timm is not installed (pip install 'osanas[timm]')"]
 
 

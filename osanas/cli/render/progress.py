@@ -54,21 +54,28 @@ def progress() -> Iterator[tuple[Listener, Ask | None]]:
 
 @dataclass
 class _Clock:
-    """Predicts the time left from the candidates of this run."""
+    """Predicts the time left from the candidates of this run.
 
+    Attributes:
+        now: Reads seconds since any moment.
+        started: When the run began.
+        first: Candidates that were trained before it.
+    """
+
+    now: Callable[[], float] = time.monotonic
     started: float = 0.0
     first: int = 0
 
     def start(self, trained: int) -> None:
         """A run begins, with so many candidates trained before it."""
-        self.started, self.first = time.monotonic(), trained
+        self.started, self.first = self.now(), trained
 
     def left(self, trained: int, target: int) -> str:
         """The time until ``target``, in words; empty when it cannot be told."""
         done = trained - self.first
         if done < 1 or trained >= target:
             return ""
-        seconds = (time.monotonic() - self.started) / done * (target - trained)
+        seconds = (self.now() - self.started) / done * (target - trained)
         return f"{duration(seconds)} left"
 
 
@@ -80,7 +87,7 @@ class _Lines:
     is_brief: bool = False
     left: str = ""
     score: str = ACCURACY.name
-    _clock: _Clock = field(default_factory=_Clock)
+    clock: _Clock = field(default_factory=_Clock)
     _rungs: int = 1
     _duplicates: int = 0
     _waiting: str = ""
@@ -93,7 +100,7 @@ class _Lines:
     def line(self, event: Event) -> str:
         match event:
             case SearchStarted():
-                self._clock.start(event.trained)
+                self.clock.start(event.trained)
                 self._rungs = len(event.rungs)
                 self.score = next(filterfalse(is_cost, event.objectives), self.score)
                 return _opening(event)
@@ -130,7 +137,7 @@ class _Lines:
         head = f"{event.trained}/{event.target}  trial {candidate.trial}{self._rung(candidate)}"
         if candidate.status != "complete":
             return f"{head}  {candidate.status}: {candidate.reason}{after}"
-        self.left = self._clock.left(event.trained, event.target)
+        self.left = self.clock.left(event.trained, event.target)
         figures = (
             f"{self.score} {fraction(candidate.score)}  {number(candidate.latency_ms)} ms  "
             f"{number(candidate.energy_mj)} mJ"
