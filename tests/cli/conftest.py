@@ -24,10 +24,10 @@ CHATTER = ("Lightning", "lightning", "Optuna", "optuna", "Warning", "warn", "Tip
 """What libraries are known to print, and what no user should see."""
 
 REAL = (
-    *("search", "--space", "tiny", "--rungs", "1", "--sampler", "tpe", "--train-samples", "100", "--seed", "3"),
+    *("search", "--space", "tiny", "--rungs", "1", "--sampler", "tpe", "--train-samples", "100", "--seed", "10"),
     *("--threads", "1", "--device", "cpu", "--energy", "estimated"),
 )
-"""A search over the smallest networks, about half a second a candidate."""
+"""A search over the smallest networks; with this seed the second of them is better and cheaper than the first."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,19 @@ def osanas(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 def table(monkeypatch: pytest.MonkeyPatch) -> TableEvaluator:
     """Answers for networks in place of measuring and training, in this process."""
     evaluator = TableEvaluator()
-    monkeypatch.setattr("osanas.engine.api._network_evaluator", lambda _config: evaluator)
+    monkeypatch.setattr("osanas.evaluation.network.network_evaluators", lambda _config: (evaluator, evaluator))
     return evaluator
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Makes standard output a terminal of so many columns."""
+
+    def widen(columns: int) -> None:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", str(columns))
+
+    return widen
 
 
 def start(*arguments: str, cwd: Path, **options: Any) -> subprocess.Popen[str]:
@@ -105,7 +116,7 @@ def finish(process: subprocess.Popen[str]) -> Result:
 
 @dataclass(frozen=True)
 class Searched:
-    """A study of three real networks and what the search printed."""
+    """A study of two real networks and what the search printed."""
 
     folder: Path
     result: Result
@@ -119,7 +130,7 @@ class Searched:
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
     """Searches once for all tests."""
     scratch = tmp_path_factory.mktemp("searched")
-    return Searched(scratch, finish(start(*REAL, "--trials", "3", cwd=scratch)))
+    return Searched(scratch, finish(start(*REAL, "--trials", "2", cwd=scratch)))
 
 
 def assert_explained(result: Result, code: int, problem: str, fix: str) -> None:

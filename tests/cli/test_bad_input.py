@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ import pytest
 import torch
 from PIL import Image
 
+from osanas.engine import api
+from osanas.engine.next_step import Patience
 from osanas.errors import EnvironmentFailure, Unavailable
+from osanas.evaluation import network
 from osanas.evaluation.evaluator import CandidateCosts
 from osanas.genotype.architecture import Architecture
-from osanas.store import database
-from tests.cli.conftest import REAL, Command, Searched, assert_explained
+from tests.cli.conftest import REAL, Command, assert_explained
 from tests.fakes import TableEvaluator
 
 TINY = ("search", "--space", "tiny", "--device", "cpu", "--energy", "estimated", "--threads", "1", "--trials", "1")
@@ -176,10 +179,10 @@ def test_corrupt_data_file(osanas: Command, folder: Path) -> None:
 
 
 def test_data_that_cannot_be_downloaded(osanas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(_root: Path) -> None:
+    def offline(*_: object, **__: object) -> None:
         raise OSError("Name or service not known")
 
-    monkeypatch.setattr("osanas.tasks.classification.sources._download_fashion_mnist", offline)
+    monkeypatch.setattr("torchvision.datasets.FashionMNIST", offline)
     result = osanas(*TINY, "--data", "fashion_mnist", "--data-dir", "data")
     assert_explained(result, 2, "could not be downloaded: Name or service not known", "--data-dir")
 
@@ -282,20 +285,21 @@ def test_foreign_database(osanas: Command, folder: Path, table: TableEvaluator, 
     assert_explained(result, 2, "sqlite:///other.db is not one of osanas: it holds other tables (customers)", "--stor")
 
 
-def test_locked_database(osanas: Command, folder: Path, searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
-    searched.copy_to(folder)
-    monkeypatch.setattr("osanas.store.store.open_engine", partial(database.open_engine, timeout_s=0.1))
-    connection = sqlite3.connect(folder / "studies" / "tiny-digits" / "study.db", isolation_level=None)
+def test_locked_database(osanas: Command, table: TableEvaluator) -> None:
+    assert search(osanas).code == 0
+    with closing(sqlite3.connect("studies/few-digits/study.db")) as original:  # which that search may hold open
+        original.execute("VACUUM INTO 'held.db'")
+    connection = sqlite3.connect("held.db", isolation_level=None)
     connection.execute("PRAGMA locking_mode=EXCLUSIVE")
     connection.execute("BEGIN EXCLUSIVE")
     try:
-        for command in (("search", "--space", "tiny"), ("show", "tiny-digits")):
-            result = osanas(*command)
+        for command in (("search", "--space", "few.yaml"), ("show", "few-digits")):
+            result = osanas(*command, "--storage", "sqlite:///held.db?timeout=0.1")
             assert_explained(result, 3, "stayed locked by another program", "run the same command again")
     finally:
         connection.execute("ROLLBACK")
         connection.close()
-    assert osanas("show", "tiny-digits").code == 0
+    assert osanas("show", "few-digits", "--storage", "sqlite:///held.db").code == 0
 
 
 def test_folder_that_cannot_be_written(osanas: Command, folder: Path, table: TableEvaluator) -> None:
@@ -382,6 +386,14 @@ def test_limits_that_the_closed_form_shows_to_leave_nothing(osanas: Command, tab
     assert table.measured == table.trained == []
 
 
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real trainings of networks that cost what a table says, in place of measuring them."""
+    real = network.network_evaluators
+    monkeypatch.setattr(network, "network_evaluators", lambda config: (TableEvaluator(), real(config)[1]))
+
+
+@pytest.mark.usefixtures("trained")
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
@@ -390,10 +402,10 @@ def test_limits_that_the_closed_form_shows_to_leave_nothing(osanas: Command, tab
     ],
 )
 def test_a_checkpoint_that_is_missing_or_corrupt(
-    osanas: Command, searched: Searched, folder: Path, damage: Callable[[Path], None], told: str
+    osanas: Command, folder: Path, damage: Callable[[Path], None], told: str
 ) -> None:
     """The candidate is trained again from its start, and a note says so."""
-    searched.copy_to(folder)
+    assert osanas(*REAL, "--trials", "3").code == 0
     for file in (folder / "studies" / "tiny-digits" / "checkpoints").iterdir():
         damage(file)
     result = osanas(*REAL, "--rungs", "1,2", "--trials", "3")
@@ -421,8 +433,8 @@ def test_limits_that_nothing_can_meet(osanas: Command, table: TableEvaluator) ->
 
 
 def test_many_in_a_row_over_a_limit(osanas: Command, table: TableEvaluator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("osanas.engine.next_step.INFEASIBLE_IN_A_ROW", 3)
-    monkeypatch.setattr("osanas.engine.worker.INFEASIBLE_IN_A_ROW", 3)
+    run = partial(api.run_search, patience=Patience(infeasible_in_a_row=3))
+    monkeypatch.setattr("osanas.engine.api.run_search", run)
     result = osanas("search", "--space", "small.yaml", "--trials", "5", "--max-latency-ms", "0.001")
     assert result.code == 1
     assert "\nerror: 3 candidates in a row broke a limit before training. The closest was trial " in result.err
@@ -452,26 +464,24 @@ def test_a_failed_start_leaves_no_study(osanas: Command, folder: Path) -> None:
     assert not (folder / "studies").exists()
 
 
-@pytest.mark.parametrize("where", ["measure", "measure_final"])
+@pytest.mark.parametrize("in_full", [False, True])
 def test_a_device_lost_in_the_middle(
-    osanas: Command, table: TableEvaluator, monkeypatch: pytest.MonkeyPatch, where: str
+    osanas: Command, table: TableEvaluator, monkeypatch: pytest.MonkeyPatch, in_full: bool
 ) -> None:
     """Exit code 3; the candidate under way is neither complete nor failed, and the same command goes on."""
     table.final_key = "final"
-    original = getattr(table, where)
-    calls = 0
+    original = table.measure
+    calls = []
 
-    def lost(architecture: Architecture) -> CandidateCosts:
-        nonlocal calls
-        calls += 1
-        if calls == (2 if where == "measure" else 1):
+    def lost(architecture: Architecture, **how: Any) -> CandidateCosts:
+        calls.append(how["in_full"])
+        if calls.count(in_full) == (1 if in_full else 2) and calls[-1] is in_full:
             raise EnvironmentFailure("The GPU was lost (GPU is lost).", "Look at nvidia-smi, then run it again.")
-        costs: CandidateCosts = original(architecture)
-        return costs
+        return original(architecture, **how)
 
-    setattr(table, where, lost)
-    search = ("search", "--space", "few.yaml", "--trials", "3", "--sampler", "random", "--seed", "1", "--rungs", "5")
-    result = osanas(*search)
+    monkeypatch.setattr(table, "measure", lost)
+    command = ("search", "--space", "few.yaml", "--trials", "3", "--sampler", "random", "--seed", "1", "--rungs", "5")
+    result = osanas(*command)
     assert (result.code, result.out) == (3, "")
     assert result.err.splitlines()[-2:] == [
         "error: The GPU was lost (GPU is lost).",
@@ -479,8 +489,8 @@ def test_a_device_lost_in_the_middle(
     ]
     trials = osanas("show", "few-digits", "--json").document["trials"]
     statuses = [trial["status"] for trial in trials if trial["status"] != "duplicate"]
-    assert statuses == (["complete", "running"] if where == "measure" else ["complete"] * 3)
-    again = osanas(*search)
+    assert statuses == (["complete"] * 3 if in_full else ["complete", "running"])
+    again = osanas(*command)
     assert again.code == 0
     assert "measured by the full protocol" in again.out
     shown = osanas("show", "few-digits", "--json").document["trials"]

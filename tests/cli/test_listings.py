@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,8 @@ import pytest
 from osanas.cli.render.numbers import counted, fraction, members, millions, number
 from osanas.errors import CandidateError
 from osanas.genotype.architecture import Architecture
-from osanas.store.references import flag_measurements
+from osanas.store.references import References
 from osanas.store.store import Store
-from osanas.study.records import DRIFT
 from tests.cli.conftest import Command, Result
 from tests.fakes import TableEvaluator
 
@@ -23,7 +23,7 @@ FRONT_KEYS = [
 ]  # fmt: skip
 TRIAL_KEYS = [
     "trial", "digest", "status", "epochs", "promoted_from", "accuracy", "latency_ms", "energy_mj", "measurement_key",
-    "reason", "architecture",
+    "reason", "parameters", "architecture",
 ]  # fmt: skip
 SEARCH = (
     *("search", "--space", "few.yaml", "--trials", "6", "--sampler", "random", "--rungs", "5"),
@@ -60,7 +60,10 @@ def test_search_ends_with_the_front(study: Result, osanas: Command) -> None:
 
 def test_show(study: Result, osanas: Command) -> None:
     document = osanas("show", "few-digits", "--json").document
-    assert list(document) == ["study", "measurement_key", "drifted", "rungs", "savings", "trials", "signals"]
+    assert list(document) == [
+        "study", "score", "measurement_key", "energy_source", "other_key", "drifted", "rungs", "savings", "trials",
+        "signals",
+    ]  # fmt: skip
     assert (document["measurement_key"], document["drifted"]) == ("table", [])
     assert document["study"] == "few-digits"
     statuses = [trial["status"] for trial in document["trials"]]
@@ -84,8 +87,8 @@ def test_show(study: Result, osanas: Command) -> None:
 def test_pareto(study: Result, osanas: Command) -> None:
     document = osanas("pareto", "few-digits", "--json").document
     assert list(document) == [
-        "study", "objectives", "device", "hypervolume", "reference_point", "measured", "overtaken", "other_key",
-        "drifted", "rungs", "savings", "candidates",
+        "study", "objectives", "score", "device", "energy_source", "hypervolume", "reference_point", "measured",
+        "overtaken", "other_key", "drifted", "rungs", "savings", "candidates",
     ]  # fmt: skip
     assert [document[key] for key in ("measured", "overtaken", "other_key", "drifted")] == ["full", 0, 0, []]
     assert document["objectives"] == [
@@ -129,8 +132,8 @@ def test_show_one_trial(study: Result, osanas: Command) -> None:
         assert document["study"] == "few-digits"
         assert {key: document[key] for key in TRIAL_KEYS} == trial
         assert set(document) == {
-            "study", "curve", "energy_source", "parameters", "multiply_adds", "memory_access_elements",
-            "training_seconds", *TRIAL_KEYS,
+            "study", "score", "curve", "energy_source", "multiply_adds", "memory_access_elements", "training_seconds",
+            *TRIAL_KEYS,
         }  # fmt: skip
         text = osanas("show", "few-digits", str(trial["trial"])).out
         assert "None" not in text
@@ -183,7 +186,8 @@ def test_drift_is_told(study: Result, osanas: Command) -> None:
     document = osanas("pareto", "few-digits", "--json").document
     drifted = [candidate["trial"] for candidate in document["candidates"]]
     store = Store.open("sqlite:///studies/few-digits/study.db")
-    flag_measurements(store, [("table", candidate["digest"]) for candidate in document["candidates"]], DRIFT)
+    references = References(store, store.study("few-digits").id, "table")
+    references.flag_drift(("table", candidate["digest"]) for candidate in document["candidates"])
     assert osanas("pareto", "few-digits", "--json").document["drifted"] == sorted(drifted)
     for command in ("pareto", "show"):
         last = osanas(command, "few-digits").out.splitlines()[-1]
@@ -237,10 +241,10 @@ def test_flags_override_the_study_file(osanas: Command, table: TableEvaluator, f
 
 @pytest.mark.parametrize("width", [40, 80, 100, 200])
 def test_no_figure_is_cut_off_in_a_terminal(
-    study: Result, osanas: Command, monkeypatch: pytest.MonkeyPatch, width: int
+    study: Result, osanas: Command, terminal: Callable[[int], None], width: int
 ) -> None:
     piped = osanas("pareto", "few-digits").out.split()
-    monkeypatch.setattr("osanas.cli.render.layout.terminal_width", lambda: width)
+    terminal(width)
     shown = osanas("pareto", "few-digits").out
     assert set(piped) <= set(shown.split())
     if width >= 80:

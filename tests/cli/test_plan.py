@@ -1,23 +1,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from osanas.cli.render.studies import print_signals
-from osanas.strategy.signals import Signal, signals_document
+from osanas.evaluation.evaluator import CandidateCosts
+from osanas.genotype.architecture import Architecture
 from tests.cli.conftest import REAL, Command, assert_explained
-from tests.forecast.test_forecast import Priced
+from tests.fakes import TableEvaluator
 
 PLAN = ("plan", *REAL[1:])
+
+
+class Priced(TableEvaluator):
+    """A table whose costs are those of real networks, with a latency that they explain."""
+
+    def measure(
+        self, architecture: Architecture, *, in_full: bool = False, stored: Mapping[str, Any] | None = None
+    ) -> CandidateCosts:
+        found = self.shape().costs(architecture)
+        latency_ms = 0.02 + found.multiply_adds / 1e7 + found.memory_access_elements / 1e6
+        counts = (found.parameters, found.multiply_adds, found.memory_access_elements)
+        return CandidateCosts(*counts, latency_ms, 3 * latency_ms, self.energy_source)
 
 
 @pytest.fixture
 def priced(monkeypatch: pytest.MonkeyPatch) -> Priced:
     """Answers for networks in place of this device."""
     evaluator = Priced()
-    monkeypatch.setattr("osanas.evaluation.network.network_evaluator", lambda _config: evaluator)
+    monkeypatch.setattr("osanas.evaluation.network.network_evaluators", lambda _config: (evaluator, evaluator))
     return evaluator
 
 
@@ -101,13 +115,3 @@ def test_it_takes_the_options_of_a_search(osanas: Command) -> None:
 )
 def test_named_wrongly(osanas: Command, arguments: tuple[str, ...], problem: str, fix: str) -> None:
     assert_explained(osanas("plan", *arguments), 2, problem, fix)
-
-
-def test_signals_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    signals = [Signal("accuracy", 1, 0.912, 22), Signal("energy_mj", None, None, 3, "fewer than 8 candidates have it")]
-    print_signals(signals_document(signals, (1, 3, 9)))
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "Rank correlation with the accuracy after 9 epochs"
-    assert re.fullmatch(r"accuracy at 1 +\+0\.91 +22", lines[2])
-    assert re.fullmatch(r"energy_mj +- +3  fewer than 8 candidates have it", lines[3])
-    assert lines[4].startswith("Only candidates trained to the end count.")

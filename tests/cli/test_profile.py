@@ -4,6 +4,9 @@ import csv
 import io
 import json
 import re
+import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,10 @@ from osanas.cli.render.figures import remarks
 from osanas.genotype.variants import VARIANTS
 from osanas.measure.measurement import Measurement
 from osanas.measure.protocol import MeasurementProtocol
+from osanas.profiling import networks
 from osanas.profiling.networks import SENET
-from tests.cli.conftest import Command, Searched, assert_explained
+from tests.cli.conftest import Command, assert_explained
+from tests.fakes import TableEvaluator
 
 CONTRACT = [
     "model", "digest", "parameters", "multiply_adds", "memory_access_elements", "memory_access_bound",
@@ -53,13 +58,13 @@ MEASURED = Measurement(
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real measurements of a tenth of a second; what they show is not tested here."""
 
-    def protocol(**settings: Any) -> MeasurementProtocol:
-        made = MeasurementProtocol(**settings)
-        return made.model_copy(
-            update={"warmup_min_seconds": 0.02, "warmup_max_seconds": 0.05, "min_seconds": 0.03, "max_seconds": 0.06}
-        )
+    class Quick(MeasurementProtocol):
+        warmup_min_seconds: float = 0.02
+        warmup_max_seconds: float = 0.05
+        min_seconds: float = 0.03
+        max_seconds: float = 0.06
 
-    monkeypatch.setattr("osanas.measure.protocol.MeasurementProtocol", protocol)
+    monkeypatch.setattr("osanas.measure.protocol.MeasurementProtocol", Quick)
 
 
 @pytest.fixture
@@ -79,12 +84,12 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[MeasurementProtocol]:
 
 
 @pytest.mark.usefixtures("quick")
-def test_every_kind_of_network(osanas: Command, folder: Path, searched: Searched) -> None:
-    searched.copy_to(folder)
-    trial = osanas("show", "tiny-digits", "0", "--json")
+def test_every_kind_of_network(osanas: Command, folder: Path, table: TableEvaluator) -> None:
+    assert osanas("search", "--space", "few.yaml", "--trials", "1").code == 0
+    trial = osanas("show", "few-digits", "0", "--json")
     (folder / "whole.json").write_text(trial.out, encoding="utf-8")
     (folder / "net.json").write_text(json.dumps(trial.document["architecture"]), encoding="utf-8")
-    models = ("tiny-digits:0", "net.json", "whole.json", "vovnet27_slim_bottleneck", "squeezenet1_1")
+    models = ("few-digits:0", "net.json", "whole.json", "vovnet27_slim_bottleneck", "squeezenet1_1")
     result = osanas("profile", *models, *HERE, "--energy", "estimated", "--rounds", "2", "--json")
     assert result.code == 0
     document = result.document
@@ -108,7 +113,7 @@ def test_every_kind_of_network(osanas: Command, folder: Path, searched: Searched
     # the candidate's are in its study's database now, and the peers' nowhere
     again = osanas("profile", models[0], models[-1], *HERE, "--energy", "estimated", "--rounds", "2", "--json")
     assert [row["is_stored"] for row in again.document["models"]] == [True, False]
-    assert "tiny-digits:0" not in again.err
+    assert "few-digits:0" not in again.err
 
 
 @pytest.mark.usefixtures("measured")
@@ -171,11 +176,12 @@ def test_rounds(osanas: Command, measured: list[MeasurementProtocol]) -> None:
 @pytest.mark.usefixtures("measured")
 def test_the_paper_s_networks(osanas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("timm", reason="timm is not installed")
-    monkeypatch.setattr("osanas.profiling.networks.PAPER", (*PAIR, SENET))  # a few of them: building all takes long
+    few = partial(networks.paper_models, (*PAIR, SENET))  # building all takes long
+    monkeypatch.setattr(networks, "paper_models", few)
     here = ("--device", "cpu", "--threads", "1", "--resolution", "32", "--energy", "none", "--rounds", "1", "--json")
     names = osanas("profile", "--paper", PAIR[1], "shufflenet_v2_x0_5", *here[:-1]).out
     assert re.findall(r"^(\S+) +[\d.]+ +[\d.]+ .*$", names, re.M)[:4] == [*PAIR, SENET, "shufflenet_v2_x0_5"]
-    monkeypatch.setattr("osanas.models.zoo.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "timm", None)
     document = osanas("profile", "--paper", *here).document
     assert [row["model"] for row in document["models"]] == list(PAIR)
     assert "timm is not installed" in document["notes"][0]
@@ -235,8 +241,8 @@ def document(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_table_fits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int) -> None:
-    monkeypatch.setattr("osanas.cli.render.layout.terminal_width", lambda: width)
+def test_table_fits(capsys: pytest.CaptureFixture[str], terminal: Callable[[int], None], width: int) -> None:
+    terminal(width)
     reports.print_profile(document())
     out = capsys.readouterr().out
     assert max(map(cell_len, out.splitlines())) <= width

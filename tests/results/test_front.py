@@ -144,6 +144,7 @@ def test_one_more_candidate_never_takes_from_the_front_without_beating_it(
     if 99 not in after:
         assert after == before
     for trial in before - after:
+        assert trial is not None
         accuracy, latency_ms = points[trial]
         assert more[0] >= accuracy
         assert more[1] <= latency_ms

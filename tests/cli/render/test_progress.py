@@ -13,7 +13,7 @@ from osanas.cli.render.progress import _Clock, _Lines, _Live, progress
 from osanas.genotype.space import SearchSpace
 from osanas.study.events import CandidateDone, CandidateStarted, EpochDone, Note, Remeasuring, SearchStarted, Waiting
 from osanas.study.objectives import Limits
-from osanas.study.records import Candidate, Holder
+from osanas.study.records import Candidate, CurvePoint, Holder
 from tests.fakes import SMALL
 
 MEMBER = SearchSpace.from_dict(SMALL).smallest()
@@ -37,7 +37,7 @@ COMPLETE = Candidate(
     digest="a1:0",
     status="complete",
     epochs=1,
-    accuracy=0.9,
+    score=0.9,
     latency_ms=1.23456,
     energy_mj=None,
     energy_source=None,
@@ -48,6 +48,10 @@ COMPLETE = Candidate(
     training_seconds=1.0,
     architecture=MEMBER,
 )
+
+
+def epoch_done(trial: int, epoch: int, score: float) -> EpochDone:
+    return EpochDone(trial, CurvePoint(epoch, 1.0, 1.0, score, 0.1), 5)
 
 
 def lines() -> _Lines:
@@ -85,10 +89,9 @@ def test_the_rung_and_promotions_are_told() -> None:
     )
 
 
-def test_a_candidate_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_candidate_a_line() -> None:
     now = [1000.0]
-    monkeypatch.setattr("osanas.cli.render.progress.time.monotonic", lambda: now[0])
-    told = lines()
+    told = _Lines(Console(file=io.StringIO()), clock=_Clock(now=lambda: now[0]))
     told.line(STARTED)
     now[0] += 10
     assert told.line(CandidateDone(COMPLETE, 3, 6, 1, 0.123456)) == (
@@ -119,7 +122,7 @@ def test_other_events() -> None:
         == "trial 1 goes on where another process left it"
     )
     assert told.line(CandidateStarted(1, MEMBER, 3, None, continued=False)) == ""
-    assert told.line(EpochDone(1, 1, 5, 0.5)) == ""
+    assert told.line(epoch_done(1, 1, 0.5)) == ""
 
 
 def test_measuring_again_is_a_line_at_its_beginning() -> None:
@@ -174,7 +177,7 @@ def test_live_status() -> None:
     assert shown() == (2, 6, ["2/6  trial 7: measuring"])
     live.listen(CandidateStarted(7, MEMBER, 5, 4, continued=False))
     assert shown() == (2, 6, ["2/6  trial 7: promoted from 4"])
-    live.listen(EpochDone(7, 3, 5, 0.75))
+    live.listen(epoch_done(7, 3, 0.75))
     assert shown() == (2, 6, ["2/6  trial 7: epoch 3/5, accuracy 0.7500"])
     live.listen(CandidateDone(COMPLETE, 3, 6, 2, 0.5))
     completed, total, status = shown()
@@ -185,7 +188,7 @@ def test_live_status() -> None:
     assert shown()[2][0] == "3/6  trial 7: measuring in full, 2 of 3"
     live.listen(Remeasuring(7, 1, 3, in_full=False))
     assert shown()[2][0] == "3/6  trial 7: measuring again, 1 of 3"
-    live.listen(EpochDone(8, 1, 5, 0.25))
+    live.listen(epoch_done(8, 1, 0.25))
     assert console.file.getvalue().splitlines()[-2] == "3/6  trial 7  accuracy 0.9000  1.23 ms  - mJ"  # type: ignore[attr-defined]
     assert shown()[2] == ["3/6  trial 8: epoch 1/5, accuracy 0.2500", status[1]]
 
@@ -195,6 +198,12 @@ def test_live_status() -> None:
 )
 def test_duration(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_the_score_of_another_task_is_told_by_its_name() -> None:
+    told = lines()
+    told.line(replace(STARTED, objectives=("dice", "latency_ms")))
+    assert "trial 7  dice 0.9000  1.23 ms" in told.line(CandidateDone(COMPLETE, 3, 6, 1, 0.1))
 
 
 def test_no_time_left_is_told_without_a_candidate() -> None:
