@@ -79,8 +79,8 @@ def print_pareto(view: StudyView, *, as_json: bool, all_rungs: bool = False) -> 
         print_front(document)
     if is_empty and document["other_key"]:
         raise SearchFailed(
-            f"The study '{view.name}' has no trained candidate measured under its present key; "
-            f"{document['other_key']} were measured under another, before device, driver or versions changed.",
+            f"The study '{view.name}' has no trained candidate that was measured with the present device and software; "
+            f"{document['other_key']} were measured before these changed.",
             "Run its search again with --remeasure.",
         )
     if is_empty:

@@ -35,7 +35,7 @@ def test_missing_data_and_a_bad_database(osanas: Command, folder: Path, monkeypa
     assert document["data"]["fashion_mnist"]["available"] is False
     assert document["data"]["cifar10"]["available"] is False
     out = osanas("doctor", *options).out
-    assert "fashion_mnist: no: No files of it here" in out
+    assert "fashion_mnist: no: its files are not here; a search downloads them if it can" in out
     assert "--data-dir" in out
     assert "database   no: The file bad.db is no intact SQLite database" in out
 

@@ -113,7 +113,7 @@ def test_pareto(study: Result, osanas: Command) -> None:
     assert spent["infeasible"] == study.err.count("infeasible: ") > 0
     assert spent["duplicates"] > 0
     assert savings == (
-        f"trained {spent['epochs_trained']} epochs; not trained: {counted(spent['duplicates'], 'duplicate')}, "
+        f"trained for {spent['epochs_trained']} epochs in all; not trained: {counted(spent['duplicates'], 'duplicate')}, "
         f"{spent['infeasible']} over a limit"
     )
 
@@ -151,14 +151,17 @@ def test_another_key_is_never_left_out_silently(study: Result, osanas: Command, 
     result = osanas(*SEARCH)
     assert result.code == 1  # nothing is left to compare
     count = study.err.count("accuracy 0.")
-    assert f"{count} trained candidates were measured under another key" in result.err
+    assert f"{count} trained candidates were measured with another device, driver, version or setting" in result.err
     assert (
         f"{members} of them made the front. The same command with --remeasure measures the front again." in result.err
     )
-    assert f"has no trained candidate measured under its present key; {count} were measured under another" in result.err
+    assert f"that was measured with the present device and software; {count} were measured before" in result.err
     assert result.err.splitlines()[-1] == "  Run its search again with --remeasure."
     shown = osanas("show", "few-digits")
-    assert f"{count} trained candidates left out, measured under another key" in shown.out.splitlines()[-1]
+    assert (
+        f"{count} trained candidates left out, measured with another device, driver, version or setting"
+        in shown.out.splitlines()[-1]
+    )
 
     again = osanas(*SEARCH, "--remeasure")
     assert again.code == 0
@@ -166,7 +169,10 @@ def test_another_key_is_never_left_out_silently(study: Result, osanas: Command, 
     document = osanas("pareto", "few-digits", "--json").document
     assert (len(document["candidates"]), document["other_key"]) == (members, count - members)
     if count > members:
-        assert "left out, measured under another key" in osanas("pareto", "few-digits").out.splitlines()[-1]
+        assert (
+            "left out, measured with another device, driver, version or setting"
+            in osanas("pareto", "few-digits").out.splitlines()[-1]
+        )
 
 
 def test_the_protocol_of_the_figures_is_told(osanas: Command, table: TableEvaluator) -> None:
@@ -191,7 +197,7 @@ def test_drift_is_told(study: Result, osanas: Command) -> None:
     assert osanas("pareto", "few-digits", "--json").document["drifted"] == sorted(drifted)
     for command in ("pareto", "show"):
         last = osanas(command, "few-digits").out.splitlines()[-1]
-        assert last.startswith("measured while the reference network had drifted: trial")
+        assert last.startswith("measured while the device was faster or slower than before: trial")
         assert str(drifted[0]) in last
 
 
@@ -328,7 +334,7 @@ def test_a_ladder_in_the_listings(climbed: Result, osanas: Command) -> None:
     top = promoted[-1]
     row = next(line.split() for line in lines if line.split()[:1] == [str(top["trial"])])
     assert row[1:4] == ["complete", "9", str(top["promoted_from"])]
-    saved = "trained 21 epochs, 60 fewer than all candidates in full (rungs 1, 3, 9)"
+    saved = "trained for 21 epochs in all, 60 fewer than if every candidate had been trained to the end (rungs 1, 3, 9)"
     assert lines[-1] == saved
     assert osanas("pareto", "small-digits").out.splitlines()[-1] == saved
     assert osanas("studies", "--json").document["studies"][0]["counts"] == {"complete": 9}

@@ -20,6 +20,7 @@ from osanas.measure.measurement import Measurement
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.profiling import networks
 from osanas.profiling.networks import SENET
+from osanas.study.flags import FLAGS
 from tests.cli.conftest import Command, assert_explained
 from tests.fakes import TableEvaluator
 
@@ -262,7 +263,7 @@ def test_table_names_its_conditions_flags_and_notes(capsys: pytest.CaptureFixtur
     assert [line.split()[-1] for line in lines if line.startswith("vovnet27_slim_b")][1] == "ab"
     assert lines[-4:] == [
         "a  new flag: see the notes",
-        f"b  noisy: {reports.FLAGS['noisy']}",
+        f"b  noisy: {FLAGS['noisy']}",
         "vovnet27_slim_bottleneck: a note",
         "a network is left out",
     ]

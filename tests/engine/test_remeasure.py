@@ -241,8 +241,8 @@ def test_without_measuring_again_the_front_is_of_the_present_key(job: Job, old: 
     assert evaluator.measured == []
     found = view.front()
     assert (found.candidates, found.other_key) == ((), 6)
-    (note,) = [text for text in notes if "another key" in text]
-    assert note.startswith("6 trained candidates were measured under another key (device, driver, versions or settings")
+    (note,) = [text for text in notes if "another device" in text]
+    assert note.startswith("6 trained candidates were measured with another device, driver, version or setting")
     assert f"{len(members)} of them made the front" in note
     assert "--remeasure" in note
 
@@ -259,7 +259,7 @@ def test_the_front_is_measured_again(job: Job, url: str, old: StudyView) -> None
 
     evaluator = Slower(search_key="new", final_key="new-final")
     view, notes = again(job, evaluator, remeasure=True)
-    assert not [text for text in notes if "another key" in text]
+    assert not [text for text in notes if "another device" in text]
     assert set(evaluator.measured) == members
     assert evaluator.trained == []
     found = view.front()
@@ -280,7 +280,7 @@ def test_the_next_layer_of_an_old_front_is_not_offered(job: Job, old: StudyView)
     evaluator = two("new")
     _, notes = again(job, evaluator, remeasure=True)
     assert evaluator.measured == []
-    assert not [text for text in notes if "another key" in text]
+    assert not [text for text in notes if "another device" in text]
 
 
 def test_measuring_again_is_resumable(job: Job, old: StudyView) -> None:
@@ -331,7 +331,7 @@ def test_the_old_key_again_brings_the_old_front_back(job: Job, old: StudyView) -
     again(job, two("new"))
     view, notes = again(job, two("old"))
     assert view.front() == old.front()
-    assert not [text for text in notes if "another key" in text]
+    assert not [text for text in notes if "another device" in text]
 
 
 def test_new_candidates_compare_among_themselves(job: Job, url: str) -> None:

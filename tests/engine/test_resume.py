@@ -229,7 +229,9 @@ def test_the_time_limit_starts_no_further_candidate(job: Job, url: str) -> None:
     limited = replace(job, trials=50, epoch_s=0.1, options={"timeout": 0.5})
     view = search(limited, listener=events.append)
     assert 1 <= len(view.candidates()) < 50
-    assert "The time limit is reached; the same command goes on." in [e.text for e in events if isinstance(e, Note)]
+    assert "The time limit is reached. Run the same command to go on." in [
+        e.text for e in events if isinstance(e, Note)
+    ]
     check_study(url, len(view.candidates()), log=Path("log"))
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from osanas.genotype.space import SearchSpace
 from osanas.results.savings import Savings, savings_of
-from osanas.study.records import Candidate, Status
+from osanas.study.records import UNNUMBERED, Candidate, Status
 from tests.fakes import SMALL
 
 MEMBERS = list(SearchSpace.from_dict(SMALL).enumerate())[:5]
@@ -11,7 +11,7 @@ MEMBERS = list(SearchSpace.from_dict(SMALL).enumerate())[:5]
 def _evaluation(index: int, epochs: int, status: Status = "complete", reason_kind: str | None = None) -> Candidate:
     member = MEMBERS[index]
     return Candidate(
-        trial=None,
+        trial=UNNUMBERED,
         digest=member.digest,
         status=status,
         epochs=epochs,

@@ -16,7 +16,7 @@ from osanas.store.leases import Lease, Pace, _now
 from osanas.store.store import Store
 from osanas.store.tables import LeaseRow
 from osanas.study.config import StudyConfig
-from osanas.study.records import Holder, Others, Outcome, StudyRecord
+from osanas.study.records import UNNUMBERED, Holder, Others, Outcome, StudyRecord
 from tests.store.conftest import OpenLease
 from tests.store.helpers import IDENTITY, MEMBERS, claim
 
@@ -310,7 +310,7 @@ def test_a_claim_without_a_trial_is_left_to_whoever_may_be_starting(store: Store
     _age(store, first, expires_at=0.0)
     adopted = second.adopt(left)
     assert adopted is not None
-    assert adopted.trial is None
+    assert adopted.trial == UNNUMBERED
 
 
 def test_an_expired_lease_is_still_its_holders_until_another_clears_it(

@@ -22,9 +22,9 @@ def test_a_note_on_trials_is_said_of_the_first_alone() -> None:
     announcer.note_once(4, ["measured noisy", "measured slow"])
     announcer.note_once(5, [])
     assert heard == [
-        Note("Trial 3: measured hot (later trials may be too)"),
-        Note("Trial 3: measured noisy (later trials may be too)"),
-        Note("Trial 4: measured slow (later trials may be too)"),
+        Note("Trial 3: measured hot. It is not said again for later trials."),
+        Note("Trial 3: measured noisy. It is not said again for later trials."),
+        Note("Trial 4: measured slow. It is not said again for later trials."),
     ]
 
 

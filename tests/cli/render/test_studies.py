@@ -47,9 +47,9 @@ def test_the_front(capsys: pytest.CaptureFixture[str]) -> None:
         "                         latency  energy  params  mult-adds    memory",
         "trial  epochs  accuracy       ms      mJ       M          M  access M  architecture",
         f"    3       9    0.9123     1.23       -    1.23       22.6      7.77  {MEMBER}",
-        "hypervolume 0.1235 against accuracy 0, latency_ms 2.5",
+        "hypervolume 0.1235, counted from accuracy 0, latency_ms 2.5",
         "latency and energy measured by the full protocol",
-        "trained 9 epochs",
+        "trained for 9 epochs in all",
     ]
 
 
@@ -58,11 +58,11 @@ def test_remarks_on_the_front(capsys: pytest.CaptureFixture[str]) -> None:
     print_front({**FRONT, "overtaken": 2, "other_key": 1, "drifted": [3, 5], "rungs": [1, 9], "savings": savings})
     assert capsys.readouterr().out.splitlines()[-4:] == [
         "latency and energy measured by the full protocol; 2 candidates left the front by the full figures",
-        "trained 1,000 epochs, 2,000 fewer than all candidates in full (rungs 1, 9); not trained: 1 duplicate, "
-        "3 over a limit, 4 that could not be built",
-        "1 trained candidate left out, measured under another key (device, driver or versions were others); "
+        "trained for 1,000 epochs in all, 2,000 fewer than if every candidate had been trained to the end (rungs 1, 9)"
+        "; not trained: 1 duplicate, 3 over a limit, 4 that could not be built",
+        "1 trained candidate left out, measured with another device, driver, version or setting; "
         "'osanas search' with --remeasure measures their front again",
-        "measured while the reference network had drifted: trials 3, 5",
+        "measured while the device was faster or slower than before: trials 3, 5",
     ]
 
 
@@ -75,7 +75,7 @@ def test_all_trials(capsys: pytest.CaptureFixture[str]) -> None:
         "architecture, or why it has no accuracy",
         f"    3  complete       9         1    0.9123     1.23          -    1.23  {MEMBER}",
         "    4  failed         9         -         -     1.23          -    1.23  Too big.",
-        "trained 9 epochs",
+        "trained for 9 epochs in all",
     ]
 
 
@@ -111,7 +111,7 @@ def test_signals(capsys: pytest.CaptureFixture[str]) -> None:
     signals = [Signal("accuracy", 1, 0.912, 22), Signal("energy_mj", None, None, 3, "fewer than 8 candidates have it")]
     print_trials({**STUDY, "trials": [TRIAL], "signals": signals_document(signals, (1, 3, 9))})
     lines = capsys.readouterr().out.splitlines()
-    lines = lines[lines.index("trained 9 epochs") + 1 :]
+    lines = lines[lines.index("trained for 9 epochs in all") + 1 :]
     assert lines[0] == "Rank correlation with the accuracy after 9 epochs"
     assert re.fullmatch(r"accuracy at 1 +\+0\.91 +22", lines[2])
     assert re.fullmatch(r"energy_mj +- +3  fewer than 8 candidates have it", lines[3])
