@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -44,23 +45,30 @@ class _Watch:
     """Notes when a training asks whether to go on, which it does at every step."""
 
     limit_s: float | None
-    started_s: float = field(default_factory=lambda: time.perf_counter())
+    clock: Callable[[], float]
+    started_s: float
     asked_s: list[float] = field(default_factory=list)
     ended_s: float | None = None
 
     def should_stop(self) -> bool:
-        now = time.perf_counter()
+        now = self.clock()
         if self.ended_s is None:
             self.asked_s.append(now)
         steps = len(self.asked_s) - 1
         return self.limit_s is not None and steps >= _FEWEST_STEPS and now - self.asked_s[0] > self.limit_s
 
     def on_epoch(self, _point: CurvePoint) -> None:
-        self.ended_s = time.perf_counter()
+        self.ended_s = self.clock()
 
 
 def time_epoch(
-    trainer: Trainer, architecture: Architecture, *, steps: int | None, limit_s: float, overhead: float = 1.0
+    trainer: Trainer,
+    architecture: Architecture,
+    *,
+    steps: int | None,
+    limit_s: float,
+    overhead: float = 1.0,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> EpochTime:
     """Trains a network for one epoch, or for a part of it that is long enough to tell.
 
@@ -68,15 +76,16 @@ def time_epoch(
         steps: Steps of an epoch; None if that is not known, and then the epoch is trained to its end.
         limit_s: After which the training is stopped, in seconds; two steps are always trained.
         overhead: An epoch's time over that of its steps, for an extrapolation: the validation's share.
+        clock: Tells the time in seconds.
 
     Raises:
         CandidateError: The network cannot be trained.
         EnvironmentFailure: The device failed.
     """
-    watch = _Watch(None if steps is None else limit_s)
+    watch = _Watch(None if steps is None else limit_s, clock, started_s=clock())
     with contextlib.suppress(TrainingStopped):  # which is raised after a whole epoch, too
         trainer.train(architecture, epochs=1, checkpoint=None, on_epoch=watch.on_epoch, should_stop=watch.should_stop)
-    ended = time.perf_counter() if watch.ended_s is None else watch.ended_s
+    ended = clock() if watch.ended_s is None else watch.ended_s
     asked = watch.asked_s or [watch.started_s]
     setup_s = asked[0] - watch.started_s
     step_s = (asked[-1] - asked[1]) / (len(asked) - 2) if len(asked) > _FEWEST_STEPS else None

@@ -24,7 +24,7 @@ SAMPLE = 2000
 MEASURED = 30
 """Random members measured where a limit concerns what has to be measured."""
 MEASURING_S = 30.0
-"""After which no further one of them is begun, if there are ``FEWEST_MEASURED``."""
+"""Seconds after which no further one of them is begun, if there are ``FEWEST_MEASURED``."""
 FEWEST_MEASURED = 10
 
 _MEASURABLE = ("latency_ms", "energy_mj")
@@ -128,12 +128,15 @@ class Within:
         }
 
 
-def within_limits(population: Population, limits: Limits, measure: Measure, say: Say) -> Within:
+def within_limits(
+    population: Population, limits: Limits, measure: Measure, say: Say, *, measuring_s: float = MEASURING_S
+) -> Within:
     """How many members are within limits: exact for counted figures, by prediction for those to be measured.
 
     Args:
         measure: Called for some random members if latency or energy is limited.
         say: Told what is being done.
+        measuring_s: How long to measure at most, but for the least that a prediction takes.
 
     Raises:
         EnvironmentFailure: From ``measure``.
@@ -141,7 +144,7 @@ def within_limits(population: Population, limits: Limits, measure: Measure, say:
     total = len(population.members)
     limited = [name for name, limit in limits if limit is not None]
     names = [name for name in _MEASURABLE if f"max_{name}" in limited]
-    measured = _measured(population, measure, say) if names else []
+    measured = _measured(population, measure, say, measuring_s) if names else []
     missing = [name for name in names if measured and all(getattr(costs, name) is None for _, costs in measured)]
     if missing:
         why = f"{' and '.join(missing)} cannot be had here, and a limit on it stops every candidate"
@@ -207,13 +210,15 @@ def _predicted(
     return found, None
 
 
-def _measured(population: Population, measure: Measure, say: Say) -> list[tuple[Architecture, CandidateCosts]]:
+def _measured(
+    population: Population, measure: Measure, say: Say, measuring_s: float
+) -> list[tuple[Architecture, CandidateCosts]]:
     """Random members with their measured costs, as many as the time allows; those that fail are left out."""
     distinct = list({member.digest: member for member in population.members}.values())[:MEASURED]
     found = []
     started = time.perf_counter()
     for number, member in enumerate(distinct):
-        if number >= FEWEST_MEASURED and time.perf_counter() - started > MEASURING_S:
+        if number >= FEWEST_MEASURED and time.perf_counter() - started > measuring_s:
             break
         if number % 10 == 0:
             say(f"measuring random networks to judge the limits: {number + 1} of at most {len(distinct)}")

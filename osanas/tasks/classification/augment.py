@@ -1,4 +1,4 @@
-"""The classification task: its loss, its metric, and the augmentation that leaves its labels true."""
+"""The augmentation that leaves a data set's labels true."""
 
 from __future__ import annotations
 

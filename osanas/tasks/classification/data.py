@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from osanas.errors import UsageError
-from osanas.tasks.classification.folder import scan_folder
+from osanas.tasks.classification.folder import MEMORY_LIMIT_BYTES, scan_folder
 from osanas.tasks.classification.sources import Source, read_cifar, read_digits, read_fashion_mnist
 from osanas.tasks.images import MemorySplit, Split, channel_statistics, normalise, resize
 from osanas.tasks.stratify import stratified_split, subset
@@ -132,6 +132,7 @@ def load(
     resolution: int | None = None,
     train_samples: int | None = None,
     split_seed: int = 0,
+    memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
 ) -> ClassificationData:
     """Loads a data set.
 
@@ -141,6 +142,7 @@ def load(
         resolution: Side in pixels to resize to (antialiased); None is the data set's own, 224 for an image folder.
         train_samples: Size of a fixed stratified subset of the training part; None is all of it.
         split_seed: Seed of split and subset.
+        memory_limit_bytes: An image folder that takes more is read from its files in every epoch.
 
     Raises:
         UsageError: If the data set is unknown or a number is out of range.
@@ -152,7 +154,7 @@ def load(
             raise UsageError(f"{name} is {value}.", "Give at least 1.")
     if parsed.name == "imagefolder":
         assert parsed.folder is not None
-        return _from_folder(parsed.folder, resolution or 224, train_samples, split_seed)
+        return _from_folder(parsed.folder, resolution or 224, train_samples, split_seed, memory_limit_bytes)
     return _from_source(parsed.name, _read(parsed.name, data_dir), resolution, train_samples, split_seed)
 
 
@@ -201,9 +203,11 @@ def _from_source(
     )
 
 
-def _from_folder(folder: Path, resolution: int, train_samples: int | None, split_seed: int) -> ClassificationData:
+def _from_folder(
+    folder: Path, resolution: int, train_samples: int | None, split_seed: int, memory_limit_bytes: int
+) -> ClassificationData:
     files = scan_folder(folder, train_samples, split_seed)
-    in_memory = files.fits_in_memory(resolution)
+    in_memory = files.size_bytes(resolution) <= memory_limit_bytes
     train, val, test = (
         files.split(members, resolution, in_memory=in_memory) for members in (files.train, files.val, files.test)
     )

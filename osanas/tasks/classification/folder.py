@@ -69,9 +69,9 @@ class FolderFiles:
             images = list(pool.map(partial(read_image, resolution=resolution), paths))
         return MemorySplit(torch.stack(images), labels)
 
-    def fits_in_memory(self, resolution: int) -> bool:
-        """Whether all images at ``resolution`` together stay within ``MEMORY_LIMIT_BYTES``."""
-        return len(self.paths) * 3 * resolution**2 <= MEMORY_LIMIT_BYTES
+    def size_bytes(self, resolution: int) -> int:
+        """What all images at ``resolution`` take in memory."""
+        return len(self.paths) * 3 * resolution**2
 
 
 def scan_folder(root: Path, train_samples: int | None, split_seed: int) -> FolderFiles:

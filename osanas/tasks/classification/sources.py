@@ -84,12 +84,17 @@ def read_fashion_mnist(data_dir: Path | None) -> Source:
     return Source(*_paired(images, labels, folder), *_paired(test_images, test_labels, folder))
 
 
-def fashion_mnist_folder(data_dir: Path | None) -> Path | None:
-    """The folder that holds files of Fashion-MNIST, or None if none of the places has any."""
+def fashion_mnist_folder(data_dir: Path | None, *, installed: Path = DEBIAN_FASHION_MNIST) -> Path | None:
+    """The folder that holds files of Fashion-MNIST, or None if none of the places has any.
+
+    Args:
+        data_dir: The only place to look in, if one is named.
+        installed: Looked at first where none is.
+    """
     root = data_dir if data_dir is not None else default_data_dir()
     places = [root, root / "FashionMNIST" / "raw"]
     if data_dir is None:
-        places.insert(0, DEBIAN_FASHION_MNIST)
+        places.insert(0, installed)
     return next((place for place in places if any((place / name).exists() for name in FASHION_MNIST_FILES)), None)
 
 
