@@ -136,7 +136,7 @@ def within_limits(
     Args:
         measure: Called for some random members if latency or energy is limited.
         say: Told what is being done.
-        measuring_s: How long to measure at most, but for the least that a prediction takes.
+        measuring_s: Seconds after which no further one is begun, if there are ``FEWEST_MEASURED``.
 
     Raises:
         EnvironmentFailure: From ``measure``.

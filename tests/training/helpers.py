@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from osanas.tasks.classification.data import ClassificationData
+from osanas.tasks.classification.task import Classification
 from osanas.tasks.images import MemorySplit
 
 
@@ -73,3 +74,7 @@ def small_data(count: int = 150) -> ClassificationData:
         train_samples=None,
         fingerprint=f"quadrants of {count}",
     )
+
+
+def small_task(count: int = 150) -> Classification:
+    return Classification(small_data(count))

@@ -2,14 +2,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from osanas.tasks.classification.augment import Augmentation
 from osanas.tasks.classification.data import load
-from osanas.tasks.classification.task import accuracy_metric, loss
 
 
 def one_by_one(images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
@@ -60,16 +58,3 @@ def test_what_leaves_labels_true() -> None:
     for name in ("cifar10", "cifar100", "imagefolder"):
         assert Augmentation.for_data(replace(digits, name=name)) == Augmentation(max_shift=2, flip=True)
     assert Augmentation.for_data(replace(digits, name="cifar10", resolution=3)) == Augmentation(max_shift=1, flip=True)
-
-
-def test_loss_and_metric() -> None:
-    logits = torch.tensor([[2.0, 0.0], [0.0, 2.0], [2.0, 0.0]])
-    labels = torch.tensor([0, 0, 0])
-    plain = -torch.log_softmax(logits, 1)[:, 0].mean()
-    assert float(loss(logits, labels)) == pytest.approx(float(plain))
-    smoothed = 0.8 * plain + 0.2 * -torch.log_softmax(logits, 1).mean()
-    assert float(loss(logits, labels, label_smoothing=0.2)) == pytest.approx(float(smoothed))
-    metric = accuracy_metric(2)
-    metric.update(logits[:1], labels[:1])
-    metric.update(logits[1:], labels[1:])
-    assert float(metric.compute()) == pytest.approx(2 / 3)

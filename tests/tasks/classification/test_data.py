@@ -13,11 +13,15 @@ import torch
 from torchvision import datasets
 
 from osanas.errors import DataError, UsageError
-from osanas.tasks.classification import data as data_module
-from osanas.tasks.classification import sources
-from osanas.tasks.classification.data import HELD_OUT, ClassificationData, DataSpec, load
-from osanas.tasks.classification.sources import FASHION_MNIST_FILES, read_idx
-from osanas.tasks.images import MemorySplit, channel_statistics, resize
+from osanas.tasks.classification.data import DataSpec, load
+from osanas.tasks.classification.sources import (
+    FASHION_MNIST_FILES,
+    default_data_dir,
+    fashion_mnist_folder,
+    read_digits,
+    read_idx,
+)
+from osanas.tasks.images import MemorySplit
 
 
 def memory(split: object) -> MemorySplit:
@@ -31,11 +35,10 @@ def idx(array: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
 
 
 @pytest.fixture
-def fashion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in the form of Fashion-MNIST: 300 images of 6x6 to train on, 40 to test on."""
-    monkeypatch.setattr(data_module, "HELD_OUT", {**HELD_OUT, "fashion_mnist": (50, 0)})
+def fashion(tmp_path: Path) -> Path:
+    """A folder in the form of Fashion-MNIST: 5,250 images of 6x6, of which 250 remain to train on, and 40 to test."""
     generator = np.random.default_rng(0)
-    for images, labels, count in ((*FASHION_MNIST_FILES[:2], 300), (*FASHION_MNIST_FILES[2:], 40)):
+    for images, labels, count in ((*FASHION_MNIST_FILES[:2], 5250), (*FASHION_MNIST_FILES[2:], 40)):
         (tmp_path / images).write_bytes(idx(generator.integers(0, 256, (count, 6, 6), dtype=np.uint8)))
         (tmp_path / labels).write_bytes(idx((np.arange(count) % 10).astype(np.uint8)))
     return tmp_path
@@ -87,7 +90,7 @@ def test_digits() -> None:
         shares = split.labels.bincount(minlength=10) / len(split)
         assert float((shares - 0.1).abs().max()) < 0.01
     whole = torch.cat([memory(split).images for split in (data.train, data.val, data.test)])
-    assert sorted(map(bytes, whole.numpy())) == sorted(map(bytes, sources.read_digits().images.numpy()))
+    assert sorted(map(bytes, whole.numpy())) == sorted(map(bytes, read_digits().images.numpy()))
 
 
 def test_the_same_arguments_give_the_same_data() -> None:
@@ -129,32 +132,10 @@ def test_normalised_by_the_training_images(fashion: Path) -> None:
     assert changed.fingerprint != data.fingerprint
 
 
-def test_a_constant_channel_can_be_normalised() -> None:
-    mean, std = channel_statistics(torch.full((3, 1, 2, 2), 51, dtype=torch.uint8))
-    assert list(mean) == [pytest.approx(0.2)]
-    assert list(std) == [pytest.approx(1 / 255)]
-
-
-@pytest.mark.parametrize("side", [3, 8, 17])
-def test_resized(side: int) -> None:
-    images = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    resized = resize(images, side)
-    assert resized.shape == (5, 3, side, side)
-    assert resized.dtype == torch.uint8
-    assert abs(float(resized.float().mean()) - float(images.float().mean())) < 6
-    if side == 8:
-        assert torch.equal(resized, images)
-
-
-def test_shrinking_is_antialiased() -> None:
-    stripes = (torch.arange(28) % 2 * 255).to(torch.uint8).expand(1, 1, 28, 28)
-    assert float(resize(stripes, 7).float().std()) < 25  # picking pixels would give stripes or one colour
-
-
 def test_fashion_mnist_in_place(fashion: Path) -> None:
     before = sorted(fashion.iterdir())
     data = load("fashion_mnist", data_dir=fashion, resolution=3, train_samples=20)
-    assert [len(data.train), len(data.val), len(data.test)] == [20, 50, 40]
+    assert [len(data.train), len(data.val), len(data.test)] == [20, 5000, 40]
     assert memory(data.train).images.shape == (20, 1, 3, 3)
     assert data.test.labels.tolist() == [index % 10 for index in range(40)]
     assert sorted(fashion.iterdir()) == before
@@ -168,9 +149,14 @@ def test_fashion_mnist_where_torchvision_puts_it(fashion: Path) -> None:
     assert len(load("fashion_mnist", data_dir=fashion).test) == 40
 
 
-def test_fashion_mnist_of_debian_is_found(fashion: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "DEBIAN_FASHION_MNIST", fashion)
-    assert len(load("fashion_mnist").test) == 40
+def test_installed_fashion_mnist_is_found_where_no_folder_is_named(fashion: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert fashion_mnist_folder(None, installed=fashion) == fashion
+    assert fashion_mnist_folder(elsewhere, installed=fashion) is None
+    for name in FASHION_MNIST_FILES:
+        (elsewhere / name).hardlink_to(fashion / name)
+    assert fashion_mnist_folder(elsewhere, installed=fashion) == elsewhere
 
 
 def test_a_missing_file(fashion: Path) -> None:
@@ -192,7 +178,10 @@ def test_a_missing_file(fashion: Path) -> None:
         (lambda content: content[: len(content) // 2], "cannot be read: Compressed file ended"),
         (lambda content: content[:20] + b"\0\0\0\0" + content[24:], "cannot be read"),
         (lambda content: gzip.compress(b"hello, world"), "is not an IDX file of unsigned bytes"),
-        (lambda content: gzip.compress(gzip.decompress(content)[:-5]), "holds 10,795 values where its header promises"),
+        (
+            lambda content: gzip.compress(gzip.decompress(content)[:-5]),
+            "holds 188,995 values where its header promises",
+        ),
     ],
 )
 def test_a_corrupt_file(fashion: Path, damage: Any, message: str) -> None:
@@ -205,8 +194,8 @@ def test_a_corrupt_file(fashion: Path, damage: Any, message: str) -> None:
 
 
 def test_files_that_do_not_belong_together(fashion: Path) -> None:
-    (fashion / FASHION_MNIST_FILES[1]).write_bytes(idx(np.zeros(299, np.uint8)))
-    with pytest.raises(DataError, match=r"Images \[300, 6, 6\] and labels \[299\] .* do not belong together"):
+    (fashion / FASHION_MNIST_FILES[1]).write_bytes(idx(np.zeros(5249, np.uint8)))
+    with pytest.raises(DataError, match=r"Images \[5250, 6, 6\] and labels \[5249\] .* do not belong together"):
         load("fashion_mnist", data_dir=fashion)
 
 
@@ -234,19 +223,17 @@ def test_a_data_dir_that_is_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "classes"), [("cifar10", 10), ("cifar100", 100)])
 def test_cifar(name: str, classes: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(data_module, "HELD_OUT", {**HELD_OUT, name: (200, 0)})
-
     def fake(root: str, *, train: bool, download: bool) -> SimpleNamespace:
         assert (root, download) == (str(tmp_path), True)
         sys.stdout.write("chatter\n")
-        count = 1000 if train else 300
+        count = 5800 if train else 300
         pixels = np.random.default_rng(count).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
         return SimpleNamespace(data=pixels, targets=[index % classes for index in range(count)])
 
     monkeypatch.setattr(datasets, name.upper(), fake)
     data = load(name, data_dir=tmp_path)
     assert (data.num_classes, data.in_channels, data.resolution) == (classes, 3, 32)
-    assert [len(data.train), len(data.val), len(data.test)] == [800, 200, 300]
+    assert [len(data.train), len(data.val), len(data.test)] == [800, 5000, 300]
     expected = fake(str(tmp_path), train=False, download=True).data[7]
     assert np.array_equal(memory(data.test).images[7].permute(1, 2, 0), expected)
 
@@ -260,13 +247,6 @@ def test_torchvision_does_not_write_to_standard_output(
 
 def test_the_default_folder_follows_xdg(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert sources.default_data_dir() == Path("/somewhere/osanas/data")
+    assert default_data_dir() == Path("/somewhere/osanas/data")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert sources.default_data_dir() == Path.home() / ".cache" / "osanas" / "data"
-
-
-def test_on_a_device(fashion: Path) -> None:
-    data: ClassificationData = load("fashion_mnist", data_dir=fashion)
-    ((images, labels),) = data.train.on(torch.device("cpu")).batches([torch.tensor([3, 1])])
-    assert torch.equal(images, memory(data.train).images[[3, 1]])
-    assert torch.equal(labels, data.train.labels[[3, 1]])
+    assert default_data_dir() == Path.home() / ".cache" / "osanas" / "data"
