@@ -189,7 +189,7 @@ class _Epochs:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        return self._batches.epoch(self._current_epoch())
+        yield from self._batches.epoch(self._current_epoch())  # Lightning makes an iterator to see whether it can
 
 
 def _fit(trainer: pl.Trainer, module: TrainingModule, batches: Batches, validation: Batches) -> None:
