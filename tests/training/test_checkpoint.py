@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from osanas.errors import EnvironmentFailure
-from osanas.study.records import CurvePoint
+from osanas.study.recipe import Recipe
+from osanas.study.records import CurvePoint, Trained
 from osanas.training import checkpoint
 from osanas.training.checkpoint import TrainingState, read_checkpoint, write_checkpoint
+from osanas.training.trainer import train
+from tests.training.helpers import SmallNet, small_task
 
 CPU = torch.device("cpu")
 IDENTITY = {"recipe": {"learning_rate": 0.1}, "seed": 3, "data": {"name": "digits"}}
@@ -25,7 +28,7 @@ def state(seed: int = 0) -> TrainingState:
         average={"weight": torch.randn(300, generator=generator)},
         optimizer={"state": {0: {"momentum_buffer": torch.randn(300, generator=generator)}}, "param_groups": []},
         loss_scaling={},
-        curve=(CurvePoint(1, 2.0, 1.5, 0.5, 0.25),),
+        curve=(CurvePoint(1, 2.0, 1.5, 0.5, 0.25, {"top5": 0.75}),),
     )
 
 
@@ -53,6 +56,51 @@ def test_of_another_training(tmp_path: Path) -> None:
         None,
         f"The checkpoint {tmp_path / 'a'} was of another training, so training started over.",
     )
+
+
+def of_format_1(path: Path) -> None:
+    """Rewrites a checkpoint as the first format had it: a learning curve of accuracies."""
+    document = torch.load(path, weights_only=True)
+    for point in document["curve"]:
+        point["val_accuracy"] = point.pop("score")
+        del point["other_scores"]
+    torch.save({**document, "format": "osanas-training-1"}, path)
+
+
+def test_the_first_format_is_read(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "a", state())
+    of_format_1(tmp_path / "a")
+    restored, note = read_checkpoint(tmp_path / "a", IDENTITY, CPU)
+    assert note is None
+    assert restored is not None
+    assert restored.curve == (CurvePoint(1, 2.0, 1.5, 0.5, 0.25),)
+    assert torch.equal(restored.average["weight"], state().average["weight"])
+
+
+def test_a_training_of_the_first_format_is_continued(tmp_path: Path) -> None:
+    def trained(epochs: int, checkpoint: Path | None) -> tuple[Trained, dict[str, torch.Tensor]]:
+        model = SmallNet()
+        recipe = Recipe(batch_size=30)
+        result = train(model, small_task(), recipe, epochs=epochs, seed=0, device=CPU, checkpoint=checkpoint)
+        return result, model.state_dict()
+
+    trained(2, tmp_path / "a")
+    of_format_1(tmp_path / "a")
+    continued, weights = trained(4, tmp_path / "a")
+    straight, straight_weights = trained(4, None)
+    assert continued.notes == ()
+    assert [point.score for point in continued.curve] == [point.score for point in straight.curve]
+    assert all(torch.equal(tensor, straight_weights[name]) for name, tensor in weights.items())
+    assert torch.load(tmp_path / "a", weights_only=True)["format"] == checkpoint.FORMAT
+
+
+def test_an_unknown_format_is_another_training(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "a", state())
+    document = torch.load(tmp_path / "a", weights_only=True)
+    torch.save({**document, "format": "osanas-training-3"}, tmp_path / "a")
+    restored, note = read_checkpoint(tmp_path / "a", IDENTITY, CPU)
+    assert restored is None
+    assert note == f"The checkpoint {tmp_path / 'a'} was of another training, so training started over."
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04" + bytes(100)])

@@ -14,7 +14,7 @@ import torch
 
 from osanas.study.recipe import Recipe
 from osanas.training.trainer import train
-from tests.training.helpers import SmallNet, small_data
+from tests.training.helpers import SmallNet, small_task
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -24,11 +24,11 @@ from pathlib import Path
 import torch
 from osanas.study.recipe import Recipe
 from osanas.training.trainer import train
-from tests.training.helpers import SmallNet, small_data
+from tests.training.helpers import SmallNet, small_task
 torch.set_num_threads(1)
 try:
-    train(SmallNet(), small_data(), Recipe(batch_size=30), epochs=100000, seed=0, device=torch.device("cpu"),
-          checkpoint=Path(sys.argv[1]), on_epoch=lambda record: print(record.epoch, flush=True))
+    train(SmallNet(), small_task(), Recipe(batch_size=30), epochs=100000, seed=0, device=torch.device("cpu"),
+          checkpoint=Path(sys.argv[1]), on_epoch=lambda point: print(point.epoch, flush=True))
 except KeyboardInterrupt:
     print("interrupted")
     sys.exit(130)
@@ -60,7 +60,7 @@ def assert_resumes_exactly(checkpoint: Path) -> None:
     results = [
         train(
             model,
-            small_data(),
+            small_task(),
             Recipe(batch_size=30),
             epochs=done + 2,
             seed=0,
@@ -70,7 +70,7 @@ def assert_resumes_exactly(checkpoint: Path) -> None:
         for model, path in zip(models, (checkpoint, None), strict=True)
     ]
     assert results[0].notes == ()
-    curves = [[replace(record, seconds=0.0) for record in result.curve] for result in results]
+    curves = [[replace(point, seconds=0.0) for point in result.curve] for result in results]
     assert curves[0] == curves[1]
     for name, tensor in models[0].state_dict().items():
         assert torch.equal(tensor, models[1].state_dict()[name]), name

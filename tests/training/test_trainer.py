@@ -9,21 +9,27 @@ import tempfile
 import threading
 import time
 import warnings
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassHammingDistance
 
 from osanas.errors import CandidateError, DataError, EnvironmentFailure, TrainingStopped, UsageError
 from osanas.models.build import build
 from osanas.study.recipe import Recipe
 from osanas.study.records import CurvePoint, Trained
+from osanas.tasks.classification.batches import TrainingBatches
 from osanas.tasks.classification.data import load
+from osanas.tasks.classification.task import Classification
+from osanas.tasks.images import Images
 from osanas.training.module import build_optimizer
 from osanas.training.trainer import train
-from tests.training.helpers import SmallNet, small_data
+from tests.training.helpers import SmallNet, small_data, small_task
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(batch_size=30, learning_rate=0.1)
@@ -33,12 +39,12 @@ def run(
     epochs: int, checkpoint: Path | None = None, *, seed: int = 0, model: nn.Module | None = None
 ) -> tuple[Trained, dict[str, torch.Tensor]]:
     net = model or SmallNet()
-    result = train(net, small_data(), RECIPE, epochs=epochs, seed=seed, device=CPU, checkpoint=checkpoint)
+    result = train(net, small_task(), RECIPE, epochs=epochs, seed=seed, device=CPU, checkpoint=checkpoint)
     return result, net.state_dict()
 
 
 def without_seconds(result: Trained) -> list[CurvePoint]:
-    return [replace(record, seconds=0.0) for record in result.curve]
+    return [replace(point, seconds=0.0) for point in result.curve]
 
 
 def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
@@ -57,18 +63,18 @@ def assert_same_checkpoint(first: Path, second: Path) -> None:
 
 def test_it_learns() -> None:
     recipe = RECIPE.model_copy(update={"augment": False})  # a mirrored quadrant is another
-    result = train(SmallNet(), small_data(), recipe, epochs=8, seed=0, device=CPU)
-    assert result.accuracy > 0.9
-    assert result.accuracy == result.curve[-1].val_accuracy
-    assert [record.epoch for record in result.curve] == list(range(1, 9))
+    result = train(SmallNet(), small_task(), recipe, epochs=8, seed=0, device=CPU)
+    assert result.score > 0.9
+    assert result.score == result.curve[-1].score
+    assert [point.epoch for point in result.curve] == list(range(1, 9))
     assert result.curve[-1].train_loss < result.curve[0].train_loss
-    assert result.seconds == pytest.approx(sum(record.seconds for record in result.curve))
-    assert all(record.seconds > 0 for record in result.curve)
+    assert result.seconds == pytest.approx(sum(point.seconds for point in result.curve))
+    assert all(point.seconds > 0 for point in result.curve)
     assert result.notes == ()
 
 
 def test_an_osa_network_learns_the_digits() -> None:
-    data = load("digits", train_samples=300)
+    task = Classification(load("digits", train_samples=300))
     architecture = {
         "stem": {"channels": [8, 8, 8], "downsample": "pool"},
         "stages": [
@@ -81,8 +87,8 @@ def test_an_osa_network_learns_the_digits() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build(architecture, num_classes=10, in_channels=1, stem_reduction=1)
-    result = train(model, data, Recipe(batch_size=16), epochs=3, seed=0, device=CPU)
-    assert result.accuracy > 0.3
+    result = train(model, task, Recipe(batch_size=16), epochs=3, seed=0, device=CPU)
+    assert result.score > 0.3
     assert not model.training
 
 
@@ -95,14 +101,14 @@ def test_the_model_ends_with_the_averaged_weights(tmp_path: Path) -> None:
     assert not torch.equal(weights["features.1.running_mean"], stored["model"]["features.1.running_mean"])
 
 
-def test_the_accuracy_is_that_of_the_model_left() -> None:
+def test_the_score_is_that_of_the_model_left() -> None:
     model = SmallNet()
     data = small_data()
-    result = train(model, data, RECIPE, epochs=2, seed=0, device=CPU)
+    result = train(model, Classification(data), RECIPE, epochs=2, seed=0, device=CPU)
     with torch.no_grad():
         logits = model(data.normalise(data.val.images))  # type: ignore[attr-defined]
     correct = (logits.argmax(1) == data.val.labels).float().mean()
-    assert result.accuracy == pytest.approx(float(correct))
+    assert result.score == pytest.approx(float(correct))
     expected = nn.functional.cross_entropy(logits, data.val.labels)
     assert result.curve[-1].val_loss == pytest.approx(float(expected), rel=1e-4)
 
@@ -156,7 +162,7 @@ def test_stopped_within_an_epoch_and_resumed(tmp_path: Path, stop_at_step: int) 
     with pytest.raises(TrainingStopped, match="Training was stopped"):
         train(
             SmallNet(),
-            small_data(),
+            small_task(),
             RECIPE,
             epochs=4,
             seed=0,
@@ -175,7 +181,7 @@ def test_a_finished_checkpoint_is_not_trained_again(tmp_path: Path) -> None:
     seen: list[CurvePoint] = []
     model = SmallNet(seed=5)
     again = train(
-        model, small_data(), RECIPE, epochs=2, seed=0, device=CPU, checkpoint=tmp_path / "a", on_epoch=seen.append
+        model, small_task(), RECIPE, epochs=2, seed=0, device=CPU, checkpoint=tmp_path / "a", on_epoch=seen.append
     )
     assert again == first
     assert seen == []
@@ -207,18 +213,57 @@ def test_a_checkpoint_of_another_seed_starts_over(tmp_path: Path) -> None:
     assert without_seconds(result) == without_seconds(run(1)[0])
 
 
+@dataclass(frozen=True)
+class Noting(Classification):
+    """Notes the epochs whose training batches it is asked for, and tells the share of mistakes beside accuracy."""
+
+    asked: list[int] = field(default_factory=list)
+
+    def training_batches(self, recipe: Recipe, *, seed: int, device: torch.device) -> TrainingBatches:
+        asked = self.asked
+
+        class Batches(TrainingBatches):
+            def epoch(self, index: int) -> Iterator[Images]:
+                asked.append(index)
+                return super().epoch(index)
+
+        return Batches(self.data, recipe, seed=seed, device=device)
+
+    def scores(self) -> MetricCollection:
+        mistakes = MulticlassHammingDistance(self.data.num_classes, average="micro")
+        return MetricCollection({"accuracy": super().scores()["accuracy"], "mistakes": mistakes})
+
+
+def test_every_epoch_has_its_own_batches_over_all_processes(tmp_path: Path) -> None:
+    task = Noting(small_data())
+    for epochs in (2, 4):
+        train(SmallNet(), task, RECIPE, epochs=epochs, seed=0, device=CPU, checkpoint=tmp_path / "a")
+    assert task.asked == [0, 1, 2, 3]
+
+
+def test_a_task_s_other_scores_stand_beside_the_one_that_decides(tmp_path: Path) -> None:
+    for epochs in (1, 3):
+        result = train(
+            SmallNet(), Noting(small_data()), RECIPE, epochs=epochs, seed=0, device=CPU, checkpoint=tmp_path / "a"
+        )
+    assert [point.other_scores for point in result.curve] == [
+        {"mistakes": pytest.approx(1 - point.score)} for point in result.curve
+    ]
+    assert [point.score for point in result.curve] == [point.score for point in run(3)[0].curve]
+
+
 def test_epochs_are_reported_before_they_are_stored(tmp_path: Path) -> None:
     seen: list[CurvePoint] = []
 
-    def lost(record: CurvePoint) -> None:
-        seen.append(record)
-        if record.epoch == 2:
+    def lost(point: CurvePoint) -> None:
+        seen.append(point)
+        if point.epoch == 2:
             raise DataError("the database is away")
 
     with pytest.raises(DataError, match="the database is away"):
         train(
             SmallNet(),
-            small_data(),
+            small_task(),
             RECIPE,
             epochs=3,
             seed=0,
@@ -226,11 +271,11 @@ def test_epochs_are_reported_before_they_are_stored(tmp_path: Path) -> None:
             checkpoint=tmp_path / "a",
             on_epoch=lost,
         )
-    assert [record.epoch for record in seen] == [1, 2]
+    assert [point.epoch for point in seen] == [1, 2]
     assert len(torch.load(tmp_path / "a", weights_only=True)["curve"]) == 1
     result = train(
         SmallNet(),
-        small_data(),
+        small_task(),
         RECIPE,
         epochs=3,
         seed=0,
@@ -238,8 +283,8 @@ def test_epochs_are_reported_before_they_are_stored(tmp_path: Path) -> None:
         checkpoint=tmp_path / "a",
         on_epoch=seen.append,
     )
-    assert [record.epoch for record in seen] == [1, 2, 2, 3]
-    assert [record.epoch for record in result.curve] == [1, 2, 3]
+    assert [point.epoch for point in seen] == [1, 2, 2, 3]
+    assert [point.epoch for point in result.curve] == [1, 2, 3]
 
 
 class Exploding(SmallNet):
@@ -378,7 +423,7 @@ def test_ctrl_c_is_a_keyboard_interrupt(at: str, tmp_path: Path) -> None:
                 os.kill(os.getpid(), signal.SIGINT)
             return super().forward(x)
 
-    def on_epoch(record: CurvePoint) -> None:
+    def on_epoch(point: CurvePoint) -> None:
         if at == "epoch":
             raise KeyboardInterrupt
 
@@ -386,7 +431,7 @@ def test_ctrl_c_is_a_keyboard_interrupt(at: str, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(
             Interrupted(),
-            small_data(),
+            small_task(),
             RECIPE,
             epochs=2,
             seed=0,
@@ -402,11 +447,11 @@ def test_ctrl_c_is_a_keyboard_interrupt(at: str, tmp_path: Path) -> None:
 
 
 def test_a_real_exit_is_not_mistaken_for_one() -> None:
-    def leave(record: CurvePoint) -> None:
+    def leave(point: CurvePoint) -> None:
         raise SystemExit(4)
 
     with pytest.raises(SystemExit) as caught:
-        train(SmallNet(), small_data(), RECIPE, epochs=1, seed=0, device=CPU, on_epoch=leave)
+        train(SmallNet(), small_task(), RECIPE, epochs=1, seed=0, device=CPU, on_epoch=leave)
     assert caught.value.code == 4
 
 
@@ -435,9 +480,9 @@ def test_on_a_gpu(tmp_path: Path) -> None:
     device = torch.device("cuda")
     model = SmallNet()
     recipe = RECIPE.model_copy(update={"augment": False})
-    train(model, small_data(), recipe, epochs=2, seed=0, device=device, checkpoint=tmp_path / "a")
-    result = train(model, small_data(), recipe, epochs=8, seed=0, device=device, checkpoint=tmp_path / "a")
-    assert result.accuracy > 0.9
+    train(model, small_task(), recipe, epochs=2, seed=0, device=device, checkpoint=tmp_path / "a")
+    result = train(model, small_task(), recipe, epochs=8, seed=0, device=device, checkpoint=tmp_path / "a")
+    assert result.score > 0.9
     assert next(model.parameters()).device.type == "cuda"
 
 
@@ -468,7 +513,7 @@ with exclusive(["cpu"]) as flags:
 
     began = time.monotonic()
     model = SmallNet()
-    result = train(model, small_data(), RECIPE, epochs=3, seed=0, device=CPU, should_stop=should_stop)
+    result = train(model, small_task(), RECIPE, epochs=3, seed=0, device=CPU, should_stop=should_stop)
     took = time.monotonic() - began
     assert other[0].communicate()[0].splitlines() == ["measuring ()", "done"]
     assert result.seconds < took - 0.8
