@@ -9,9 +9,10 @@ import torch
 
 from osanas.errors import ConfigError, UsageError
 from osanas.genotype.architecture import Architecture
+from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.variants import VARIANTS
 from osanas.models.zoo import peer_names
-from osanas.profiling.networks import PAPER, SENET, Subject, paper_models, read_architecture, study_of, subject
+from osanas.profiling.networks import PAPER, SENET, Network, network, paper_models, read_architecture, study_of
 
 
 @pytest.mark.parametrize(
@@ -32,12 +33,12 @@ def test_study_of(text: str, study: str | None) -> None:
     assert study_of(text) == study
 
 
-def test_subjects_by_name() -> None:
-    assert subject("vovnet39") == Subject("vovnet39", VARIANTS["vovnet39"])
-    assert subject("resnet50") == Subject("resnet50", None)
-    assert subject("timm:whatever") == Subject("timm:whatever", None)
+def test_networks_by_name() -> None:
+    assert network("vovnet39") == Network("vovnet39", VARIANTS["vovnet39"])
+    assert network("resnet50") == Network("resnet50", None)
+    assert network("timm:whatever") == Network("timm:whatever", None)
     with pytest.raises(UsageError, match=r"no network 'vovnet_39'\. Did you mean 'vovnet39'\?"):
-        subject("vovnet_39")
+        network("vovnet_39")
 
 
 def test_architecture_files(tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def test_architecture_files(tmp_path: Path) -> None:
     (tmp_path / "trial.json").write_text(json.dumps({"trial": 3, "architecture": document}), encoding="utf-8")
     for name in ("plain.json", "trial.json"):
         assert read_architecture(tmp_path / name) == VARIANTS["vovnet39"]
-        assert subject(str(tmp_path / name)).architecture == VARIANTS["vovnet39"]
+        assert network(str(tmp_path / name)).architecture == VARIANTS["vovnet39"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "3", "[]", "{}", '{"architecture": {}}', '{"architecture": 5}', "\ufeff{}"])
@@ -64,22 +65,29 @@ def test_unreadable_architecture_file(tmp_path: Path) -> None:
         read_architecture(tmp_path / "bytes.json")
 
 
+def test_without_a_number_of_classes_it_is_image_net_s() -> None:
+    with torch.device("meta"):
+        for name in ("vovnet27_slim", "squeezenet1_1"):
+            model = network(name).build(NetworkShape.of(64, 3, None))
+            assert model(torch.empty(1, 3, 64, 64)).shape == (1, 1000)
+
+
 @pytest.mark.parametrize("resolution", [16, 64, 224])
 def test_build(resolution: int) -> None:
     with torch.device("meta"):
-        model = subject("vovnet27_slim").build(resolution, 7)
+        model = network("vovnet27_slim").build(NetworkShape.of(resolution, 3, 7))
         assert model(torch.empty(1, 3, resolution, resolution)).shape == (1, 7)
 
 
 def test_too_small_images_are_refused() -> None:
     for name in ("vovnet39", "vovnet27_slim_bottleneck"):
         with pytest.raises(UsageError, match="Resolution 4 is too small"):
-            subject(name).build(4, 10)
+            network(name).build(NetworkShape(4, 3, 10, 1))
 
 
 def test_weights_are_the_same_each_time_and_leave_the_generator_alone() -> None:
     state = torch.random.get_rng_state()
-    first, second = (subject("squeezenet1_1").build(64, 3).state_dict() for _ in range(2))
+    first, second = (network("squeezenet1_1").build(NetworkShape.of(64, 3, 3)).state_dict() for _ in range(2))
     assert torch.equal(torch.random.get_rng_state(), state)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -87,18 +95,18 @@ def test_weights_are_the_same_each_time_and_leave_the_generator_alone() -> None:
 def test_network_that_no_memory_holds(tmp_path: Path) -> None:
     document = VARIANTS["vovnet27_slim"].to_dict()
     document["stem"]["channels"] = [2**40, 2**40, 8]
-    network = Subject("huge.json", Architecture.from_dict(document))
+    huge = Network("huge.json", Architecture.from_dict(document))
     with pytest.raises(UsageError, match=r"The network 'huge\.json' cannot be built: "):
-        network.build(224, 10)
+        huge.build(NetworkShape.of(224, 3, 10))
 
 
 def test_names_in_the_store() -> None:
-    assert subject("resnet50").identity(32) == "resnet50"
-    assert subject("resnet50").digest is None
+    assert network("resnet50").identity(NetworkShape.of(32)) == "resnet50"
+    assert network("resnet50").digest is None
     port, paper = VARIANTS["vovnet27_slim_port"], VARIANTS["vovnet27_slim"]
-    assert Subject("a", port).identity(224) == port.digest != paper.digest
+    assert Network("a", port).identity(NetworkShape.of(224)) == port.digest != paper.digest
     # below a stem reduction of 4 the stems are the same, and so are the networks
-    assert Subject("a", port).identity(64) == paper.digest
+    assert Network("a", port).identity(NetworkShape.of(64)) == paper.digest
 
 
 def test_paper_s_networks_are_known() -> None:
@@ -119,7 +127,7 @@ def test_paper_without_timm(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_senet_is_se_resnet_50() -> None:
     pytest.importorskip("timm", reason="timm is not installed")
     with torch.device("meta"):
-        model = subject(SENET).build(224, 1000)
+        model = network(SENET).build(NetworkShape.of(224))
     assert sum(parameter.numel() for parameter in model.parameters()) == 28_088_024  # arXiv 1709.01507, table 2: 28.1 M
 
 
@@ -129,4 +137,5 @@ def test_paper_s_networks_take_images_of_224_and_of_64(name: str) -> None:
         pytest.importorskip("timm", reason="timm is not installed")
     for resolution in (224, 64):
         with torch.device("meta"):
-            assert subject(name).build(resolution, 5).eval()(torch.empty(1, 3, resolution, resolution)).shape == (1, 5)
+            model = network(name).build(NetworkShape.of(resolution, 3, 5)).eval()
+            assert model(torch.empty(1, 3, resolution, resolution)).shape == (1, 5)

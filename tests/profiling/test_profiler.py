@@ -24,17 +24,19 @@ from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.measurement import Measurement, key_digest, measurement_key
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.rounds import per_round
+from osanas.measure.setup import Setup
 from osanas.models.zoo import build_peer
 from osanas.profiling import profiler as profile
-from osanas.profiling.networks import Subject, subject
+from osanas.profiling.networks import Network, network
 from osanas.profiling.profiler import Profiler, Turn
 from osanas.store.store import Store
 
 CPU = torch.device("cpu")
 METER = EstimateMeter("cpu", 1)
 NAMES = ("squeezenet1_1", "shufflenet_v2_x0_5", "vovnet19_slim_dw_v2")
-NETWORKS = [subject(name) for name in NAMES]
-PARAMETERS = {name: sum(p.numel() for p in subject(name).build(32, 10).parameters()) for name in NAMES}
+NETWORKS = [network(name) for name in NAMES]
+SHAPE = NetworkShape.of(32, 3, 10)
+PARAMETERS = {name: sum(p.numel() for p in network(name).build(SHAPE).parameters()) for name in NAMES}
 MEASURED = Measurement(
     latency_ms=2.0,
     latency_interval_ms=(1.9, 2.1),
@@ -95,10 +97,15 @@ def store(tmp_path: Path) -> Store:
     return Store.open(f"sqlite:///{tmp_path / 's.db'}", create=True)
 
 
-def profiler(rounds: int = 1, **options: Any) -> Profiler:
-    settings: dict[str, Any] = {"device": CPU, "identity": identify(CPU), "meter": METER, "resolution": 32}
-    protocol = MeasurementProtocol(rounds=rounds)
-    return Profiler(**{**settings, "protocol": protocol, "num_classes": 10, **options})
+def profiler(
+    rounds: int = 1,
+    *,
+    protocol: MeasurementProtocol | None = None,
+    meter: EnergyMeter | Unavailable = METER,
+    **options: Any,
+) -> Profiler:
+    chosen = protocol or MeasurementProtocol(rounds=rounds)
+    return Profiler(Setup(CPU, identify(CPU), chosen, meter), SHAPE, **options)
 
 
 def rows(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -125,21 +132,22 @@ def test_rounds_are_interleaved_and_recorded(measured: Measured) -> None:
     assert rows(document)["squeezenet1_1"]["latency_ms"] == PARAMETERS["squeezenet1_1"] / 1e6
 
 
-@pytest.mark.parametrize(("room", "builds"), [(profile.KEPT_PARAMETERS, 1), (0, 5), (PARAMETERS["squeezenet1_1"], 1)])
-def test_networks_are_kept_or_built_again_the_same(
-    measured: Measured, monkeypatch: pytest.MonkeyPatch, room: int, builds: int
-) -> None:
-    built: Counter[str] = Counter()
-    real = Subject.build
+@dataclass(frozen=True)
+class Counted(Network):
+    """Counts how often it is built."""
 
-    def build(network: Subject, *arguments: int) -> nn.Module:
-        built[network.label] += 1
-        return real(network, *arguments)
+    builds: list[NetworkShape] = field(default_factory=list)
 
-    monkeypatch.setattr(profile, "KEPT_PARAMETERS", room)
-    monkeypatch.setattr(Subject, "build", build)
-    profiler(3).document(NETWORKS)
-    assert built["squeezenet1_1"] == builds
+    def build(self, shape: NetworkShape) -> nn.Module:
+        self.builds.append(shape)
+        return super().build(shape)
+
+
+@pytest.mark.parametrize(("room", "builds"), [(Profiler.kept_parameters, 1), (0, 5), (PARAMETERS[NAMES[0]], 1)])
+def test_networks_are_kept_or_built_again_the_same(measured: Measured, room: int, builds: int) -> None:
+    first = Counted(NAMES[0], None)
+    profiler(3, kept_parameters=room).document([first, *NETWORKS[1:]])
+    assert first.builds == [SHAPE] * builds
     assert [len(sums) for sums in measured.weights.values()] == [1, 1, 1]
 
 
@@ -165,7 +173,7 @@ def test_network_that_fails_is_not_tried_again(measured: Measured) -> None:
 
 def test_nothing_is_measured_if_one_cannot_take_such_images(measured: Measured) -> None:
     with pytest.raises(UsageError, match=r"^alexnet: The network cannot take an input of 3x32x32"):
-        profiler().document([*NETWORKS, subject("alexnet")])
+        profiler().document([*NETWORKS, network("alexnet")])
     assert measured.calls == []
 
 
@@ -175,8 +183,8 @@ def test_nothing_is_measured_if_one_cannot_take_such_images(measured: Measured) 
 @pytest.mark.usefixtures("measured")
 def test_row() -> None:
     name = NAMES[2]
-    row = rows(profiler(protocol=MeasurementProtocol(precision="bf16")).document([subject(name)]))[name]
-    costs = count_costs(subject(name).build(32, 10), (3, 32, 32))
+    row = rows(profiler(protocol=MeasurementProtocol(precision="bf16")).document([network(name)]))[name]
+    costs = count_costs(network(name).build(SHAPE), (3, 32, 32))
     assert row["digest"] == VARIANTS[name].digest
     assert row["multiply_adds"] == costs.multiply_adds
     assert row["memory_access_bytes"] == 2 * costs.memory_access_elements
@@ -246,9 +254,9 @@ def test_ratios_to_a_baseline_that_failed(measured: Measured) -> None:
 
 def test_key_is_that_of_a_network() -> None:
     used = profiler()
-    key = network_key(used.identity, used.protocol, (3, 32, 32), METER, num_classes=10, stem_reduction=2)
+    key = network_key(used.setup.identity, used.setup.protocol, SHAPE, METER)
     assert used.key() == key
-    plain = measurement_key(used.identity, used.protocol, (3, 32, 32), METER)
+    plain = measurement_key(used.setup.identity, used.setup.protocol, (3, 32, 32), METER)
     assert key == {**plain, "num_classes": 10, "stem_reduction": 2}
     assert json.loads(json.dumps(key)) == key
 
@@ -279,24 +287,22 @@ def test_store_s_names_are_those_of_a_search(measured: Measured, store: Store) -
     used.document([replace(network, store=store) for network in NETWORKS])
     digest = key_digest(used.key())
     assert store.measurement_record(digest, NAMES[0]) is not None
-    assert store.measurement_record(digest, NetworkShape.of(32).canonical(VARIANTS[NAMES[2]]).digest) is not None
+    assert store.measurement_record(digest, SHAPE.canonical(VARIANTS[NAMES[2]]).digest) is not None
     # what a search has stored under this key is taken
-    store.save_measurement(
-        digest, used.key(), NetworkShape.of(32).canonical(VARIANTS["vovnet39"]).digest, MEASURED.to_dict()
-    )
+    store.save_measurement(digest, used.key(), SHAPE.canonical(VARIANTS["vovnet39"]).digest, MEASURED.to_dict())
     count = len(measured.calls)
-    row = rows(used.document([subject("vovnet39", store=store)]))["vovnet39"]
+    row = rows(used.document([network("vovnet39", store=store)]))["vovnet39"]
     assert (row["latency_ms"], row["is_stored"], len(measured.calls)) == (2.0, True, count)
 
 
 def test_fresh_measures_again_and_replaces(measured: Measured, store: Store) -> None:
-    network = replace(NETWORKS[0], store=store)
-    profiler().document([network])
+    stored = [replace(NETWORKS[0], store=store)]
+    profiler().document(stored)
     measured.energy_mj = 7.0
-    assert rows(profiler().document([network]))[NAMES[0]]["energy_mj"] == 5.0
-    fresh = rows(profiler(is_fresh=True).document([network]))[NAMES[0]]
+    assert rows(profiler().document(stored))[NAMES[0]]["energy_mj"] == 5.0
+    fresh = rows(profiler(is_fresh=True).document(stored))[NAMES[0]]
     assert (fresh["energy_mj"], fresh["is_stored"]) == (7.0, False)
-    assert rows(profiler().document([network]))[NAMES[0]]["energy_mj"] == 7.0
+    assert rows(profiler().document(stored))[NAMES[0]]["energy_mj"] == 7.0
 
 
 def test_what_is_incomplete_is_not_kept(measured: Measured, store: Store) -> None:
