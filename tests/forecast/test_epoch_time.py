@@ -5,20 +5,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 
 from osanas.errors import CandidateError, EnvironmentFailure, TrainingStopped
-from osanas.evaluation.evaluator import Trained
-from osanas.forecast import epoch_time as probe
 from osanas.forecast.epoch_time import time_epoch, training_power_w
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.space import SearchSpace
 from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, Load
 from osanas.measure.protocol import MeasurementProtocol
-from osanas.study.records import CurvePoint
+from osanas.study.records import CurvePoint, Trained
 from tests.fakes import SMALL, TableEvaluator
 
 MEMBER = SearchSpace.from_dict(SMALL).smallest()
@@ -64,45 +61,51 @@ class Stepping(TableEvaluator):
         return Trained(0.5, 0.1)
 
 
+@dataclass
+class Clock:
+    """Passes by waiting alone."""
+
+    now_s: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def wait(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Replaces the time of the probe; returns what lets it pass."""
-    now = [100.0]
-    monkeypatch.setattr(probe, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-
-    def wait(seconds: float) -> None:
-        now[0] += seconds
-
-    return wait
+def clock() -> Clock:
+    return Clock()
 
 
-def test_a_whole_epoch_without_its_slow_start(clock: Callable[[float], None]) -> None:
-    evaluator = Stepping(wait=clock, steps=10, step_s=0.1, first_step_s=3.0, validation_s=0.5, setup_s=2.0)
-    found = time_epoch(evaluator, MEMBER, steps=10, limit_s=60.0)
+def test_a_whole_epoch_without_its_slow_start(clock: Clock) -> None:
+    evaluator = Stepping(wait=clock.wait, steps=10, step_s=0.1, first_step_s=3.0, validation_s=0.5, setup_s=2.0)
+    found = time_epoch(evaluator, MEMBER, steps=10, limit_s=60.0, clock=clock)
     assert found.steps is None
     assert found.seconds == pytest.approx(10 * 0.1 + 0.5)
     assert found.setup_s == pytest.approx(2.0)
     assert found.step_s == pytest.approx(0.1)
 
 
-def test_part_of_an_epoch(clock: Callable[[float], None]) -> None:
-    evaluator = Stepping(wait=clock, steps=1000, step_s=0.1, first_step_s=0.9)
-    found = time_epoch(evaluator, MEMBER, steps=1000, limit_s=2.0, overhead=1.25)
+def test_part_of_an_epoch(clock: Clock) -> None:
+    evaluator = Stepping(wait=clock.wait, steps=1000, step_s=0.1, first_step_s=0.9)
+    found = time_epoch(evaluator, MEMBER, steps=1000, limit_s=2.0, overhead=1.25, clock=clock)
     assert found.seconds == pytest.approx(1000 * 0.1 * 1.25)
     assert found.steps == evaluator.begun
     assert 10 <= evaluator.begun <= 14
 
 
-def test_two_steps_are_trained_however_long_they_take(clock: Callable[[float], None]) -> None:
-    evaluator = Stepping(wait=clock, steps=50, step_s=30.0, first_step_s=100.0)
-    found = time_epoch(evaluator, MEMBER, steps=50, limit_s=6.0)
+def test_two_steps_are_trained_however_long_they_take(clock: Clock) -> None:
+    evaluator = Stepping(wait=clock.wait, steps=50, step_s=30.0, first_step_s=100.0)
+    found = time_epoch(evaluator, MEMBER, steps=50, limit_s=6.0, clock=clock)
     assert (evaluator.begun, found.steps) == (2, 2)
     assert found.seconds == pytest.approx(50 * 30.0)
 
 
-def test_where_steps_are_not_known_the_epoch_is_trained_to_its_end(clock: Callable[[float], None]) -> None:
-    evaluator = Stepping(wait=clock, steps=100, step_s=1.0, first_step_s=1.0)
-    found = time_epoch(evaluator, MEMBER, steps=None, limit_s=6.0)
+def test_where_steps_are_not_known_the_epoch_is_trained_to_its_end(clock: Clock) -> None:
+    evaluator = Stepping(wait=clock.wait, steps=100, step_s=1.0, first_step_s=1.0)
+    found = time_epoch(evaluator, MEMBER, steps=None, limit_s=6.0, clock=clock)
     assert (evaluator.begun, found.steps) == (100, None)
     assert found.seconds == pytest.approx(100.0)
 

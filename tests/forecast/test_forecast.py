@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from osanas.errors import CandidateError, UsageError
 from osanas.evaluation.evaluator import CandidateCosts
-from osanas.evaluation.network import network_evaluator
-from osanas.forecast import sample as population_module
+from osanas.evaluation.network import network_evaluators
 from osanas.forecast.forecast import expected_epochs, expected_trainings, plan
-from osanas.forecast.sample import Within, nothing_left
+from osanas.forecast.sample import FEWEST_MEASURED, Population, Within, nothing_left, within_limits
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import GenotypeCosts, NetworkShape
 from osanas.genotype.members import SpaceAt
@@ -24,6 +23,7 @@ from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.study.config import StudyConfig
 from osanas.study.events import Event, Note
+from osanas.study.objectives import Limits
 from tests.fakes import FEW, SMALL, TableEvaluator
 
 SPACE = SearchSpace.from_dict(SMALL)
@@ -70,7 +70,8 @@ def planned(
     listener: Callable[[Event], None] | None = None,
 ) -> dict[str, Any]:
     config = StudyConfig.model_validate({"space": space.name, "study": "s", **(options or {})})
-    return plan(config, space=space, evaluator=evaluator or Priced(), listener=listener)
+    chosen = evaluator or Priced()
+    return plan(config, space=space, measurer=chosen, trainer=chosen, listener=listener)
 
 
 def share_below(limit: float, figure: Callable[[Architecture], float]) -> float:
@@ -120,10 +121,10 @@ def test_what_has_to_be_measured_is_predicted() -> None:
     assert len(set(evaluator.measured[3:])) == 30
 
 
-def test_a_slow_measurement_ends_the_sample_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(population_module, "MEASURING_S", 0.0)
-    within = planned({"max_latency_ms": middle(latency_of)})["within_limits"]
-    assert within["predicted"]["latency_ms"]["measured"] == population_module.FEWEST_MEASURED
+def test_a_slow_measurement_ends_the_sample_early() -> None:
+    population, limits = Population(SpaceAt(SPACE, SHAPE), 0), Limits(max_latency_ms=middle(latency_of))
+    within = within_limits(population, limits, Priced().measure, lambda _: None, measuring_s=0.0)
+    assert within.predicted["latency_ms"].measured == FEWEST_MEASURED
 
 
 def test_a_large_space_is_sampled() -> None:
@@ -312,7 +313,9 @@ def test_energy_of_real_networks_where_a_meter_measures() -> None:
         "trials": 10,
     }
     config = StudyConfig.model_validate(options)
-    document = plan(config, evaluator=replace(network_evaluator(config), meter=Meter()))
+    measurer, trainer = network_evaluators(config)
+    metered = replace(measurer, setup=replace(measurer.setup, meter=Meter()))
+    document = plan(config, measurer=metered, trainer=trainer)
     prediction, median = document["prediction"], document["members"][1]
     assert median["energy_mj"] == pytest.approx(20 * median["latency_ms"])
     joules = prediction["training_s"] * 50 + prediction["measuring_s"] * 20
