@@ -110,9 +110,7 @@ class Bench:
             torch.manual_seed(0)
             return build(architecture, num_classes=CLASSES, stem_reduction=stem_reduction_for(self.resolution))
 
-    def measure(
-        self, architecture: Architecture, *, in_full: bool = False, stored: Mapping[str, Any] | None = None
-    ) -> Measurement:
+    def measure(self, architecture: Architecture) -> Measurement:
         """A round by the protocol."""
         shape = (3, self.resolution, self.resolution)
         return measure(self.model(architecture), shape, self.device, per_round(self.protocol), self.meter)

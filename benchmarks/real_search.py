@@ -26,6 +26,7 @@ from osanas.study.config import StudyConfig
 from osanas.study.recipe import Recipe
 from osanas.study.records import Candidate
 from osanas.tasks.classification.data import load
+from osanas.tasks.classification.task import Classification
 from osanas.training.trainer import train
 
 METHODS = {"tpe": ("tpe", (EPOCHS,)), "default": ("known-cost", (1, 3, EPOCHS))}
@@ -94,7 +95,7 @@ def retrained(members: Sequence[Candidate], kept: Path) -> list[float]:
         if member.digest not in known:
             model = network(member.architecture, RETRAINING_SEED)
             recipe = Recipe.of({"batch_size": BATCH_SIZE})
-            train(model, data, recipe, epochs=EPOCHS, seed=RETRAINING_SEED, device=torch.device("cpu"))
+            train(model, Classification(data), recipe, epochs=EPOCHS, seed=RETRAINING_SEED, device=torch.device("cpu"))
             known[member.digest] = test_accuracy(model, data)
             kept.write_text(json.dumps(known), encoding="utf-8")
     return [known[member.digest] for member in members]

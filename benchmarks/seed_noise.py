@@ -18,34 +18,21 @@ from collections.abc import Sequence
 
 import torch
 
+from osanas.evaluation.network import build_network
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.closed_form import NetworkShape
-from osanas.genotype.geometry import stem_reduction_for
 from osanas.genotype.space import SearchSpace
-from osanas.models.build import build
 from osanas.study.recipe import Recipe
-from osanas.tasks.classification.data import ClassificationData, load
+from osanas.tasks.classification.data import load
+from osanas.tasks.classification.task import Classification
 from osanas.training.trainer import train
 
 SEEDS = 2
 
 
-def accuracy(architecture: Architecture, data: ClassificationData, recipe: Recipe, *, epochs: int, seed: int) -> float:
+def accuracy(architecture: Architecture, task: Classification, recipe: Recipe, *, epochs: int, seed: int) -> float:
     """Validation accuracy of an architecture trained from scratch."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = build(
-            architecture,
-            num_classes=data.num_classes,
-            in_channels=data.in_channels,
-            stem_reduction=stem_reduction_for(data.resolution),
-        )
-    return train(model, data, recipe, epochs=epochs, seed=seed, device=torch.device("cpu")).accuracy
-
-
-def multiply_adds(architecture: Architecture, data: ClassificationData) -> int:
-    """Cost of one inference."""
-    return NetworkShape.of(data.resolution, data.in_channels, data.num_classes).costs(architecture).multiply_adds
+    model = build_network(architecture, task=task, seed=seed)
+    return train(model, task, recipe, epochs=epochs, seed=seed, device=torch.device("cpu")).score
 
 
 def deviations(accuracies: Sequence[Sequence[float]]) -> tuple[float, float]:
@@ -73,16 +60,16 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     recipe = Recipe.of(options.recipe)
-    data = load(options.data, resolution=options.resolution, train_samples=options.train_samples)
+    task = Classification(load(options.data, resolution=options.resolution, train_samples=options.train_samples))
     space, generator = SearchSpace.load(options.space), random.Random(0)
     candidates = [space.sample(generator) for _ in range(options.first + options.candidates)][options.first :]
     table: list[list[float]] = []
     for number, candidate in enumerate(candidates, start=options.first):
         started = time.perf_counter()
-        row = [accuracy(candidate, data, recipe, epochs=options.epochs, seed=seed) for seed in range(SEEDS)]
+        row = [accuracy(candidate, task, recipe, epochs=options.epochs, seed=seed) for seed in range(SEEDS)]
         seconds = (time.perf_counter() - started) / SEEDS
         table.append(row)
-        cost = multiply_adds(candidate, data) / 1e6
+        cost = task.shape.costs(candidate).multiply_adds / 1e6
         print(
             f"{number:3}  {cost:6.1f} M multiply-adds  {seconds:5.1f} s ",
             *(f"{value:.3f}" for value in row),

@@ -16,28 +16,27 @@ import time
 import torch
 from torch import nn
 
-from osanas.genotype.geometry import stem_reduction_for
-from osanas.models.build import build
+from osanas.models.build import build_backbone
 from osanas.study.recipe import Recipe
-from osanas.tasks.classification.batches import TrainingBatches, ValidationBatches
-from osanas.tasks.classification.data import ClassificationData, load
-from osanas.tasks.classification.task import loss
+from osanas.tasks.classification.data import load
+from osanas.tasks.classification.task import Classification
+from osanas.tasks.task import Task
 from osanas.training.averaging import WeightAverage
 from osanas.training.module import build_optimizer
 from osanas.training.trainer import train
 
 
-def bare_epoch(model: nn.Module, data: ClassificationData, recipe: Recipe, device: torch.device) -> float:
+def bare_epoch(model: nn.Module, task: Task, recipe: Recipe, device: torch.device) -> float:
     """Trains and validates one epoch; returns the last training loss."""
     model.to(device).to(memory_format=torch.channels_last).train()
-    batches = TrainingBatches(data, recipe, seed=0, device=device, current_epoch=lambda: 0)
+    batches = task.training_batches(recipe, seed=0, device=device)
     average = WeightAverage(model)
     optimizer = build_optimizer(model, recipe)
     value = torch.zeros(())
-    for step, (images, labels) in enumerate(batches):
+    for step, batch in enumerate(batches.epoch(0)):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate_at(step, len(batches))
-        value = loss(model(images), labels, label_smoothing=recipe.label_smoothing)
+        value = task.loss(model, batch, recipe)
         optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         if recipe.gradient_clip_norm is not None:
@@ -47,8 +46,9 @@ def bare_epoch(model: nn.Module, data: ClassificationData, recipe: Recipe, devic
     average.swap()
     model.eval()
     with torch.no_grad():
-        for images, labels in ValidationBatches(data, batch_size=2 * recipe.batch_size, device=device):
-            loss(model(images), labels)
+        scores = task.scores().to(device)
+        for batch in task.validation_batches(2 * recipe.batch_size, device=device).epoch(0):
+            task.judge(model, batch, scores)
     return float(value.detach())
 
 
@@ -62,14 +62,12 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
-    data = load("digits")
+    task = Classification(load("digits"))
     recipe = Recipe(mixed_precision=False)  # the loop above trains in single precision
     torch.manual_seed(0)
-    original = build(
-        options.model,
-        num_classes=data.num_classes,
-        in_channels=data.in_channels,
-        stem_reduction=stem_reduction_for(data.resolution),
+    shape = task.shape
+    original = task.head(
+        build_backbone(options.model, in_channels=shape.in_channels, stem_reduction=shape.stem_reduction)
     )
     seconds: dict[str, list[float]] = {"Lightning": [], "bare": []}
     for pair in range(-1, options.pairs):  # the first pair warms up
@@ -77,9 +75,9 @@ def main() -> None:
             model = copy.deepcopy(original)
             started = time.perf_counter()
             if kind == "bare":
-                bare_epoch(model, data, recipe, device)
+                bare_epoch(model, task, recipe, device)
             else:
-                train(model, data, recipe, epochs=1, seed=0, device=device)
+                train(model, task, recipe, epochs=1, seed=0, device=device)
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             if pair >= 0:

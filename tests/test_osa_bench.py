@@ -290,7 +290,7 @@ def never() -> bool:
 def trained(evaluator: BenchEvaluator, member: Architecture, epochs: int, checkpoint: Path | None) -> list[CurvePoint]:
     points: list[CurvePoint] = []
     result = evaluator.train(member, epochs=epochs, checkpoint=checkpoint, on_epoch=points.append, should_stop=never)
-    assert result.accuracy == evaluator.bench.curves([member], evaluator.seed)[0, epochs - 1]
+    assert result.score == evaluator.bench.curves([member], evaluator.seed)[0, epochs - 1]
     return points
 
 
@@ -298,8 +298,9 @@ def test_a_search_finds_what_the_bench_answers(
     small: OsaBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    bench = BenchEvaluator(small, seed=4)
     study = osanas.search(
-        small.space, 12, evaluator=BenchEvaluator(small, seed=4), objectives=["accuracy", "latency_ms"], epochs=EPOCHS
+        small.space, 12, measurer=bench, trainer=bench, objectives=["accuracy", "latency_ms"], epochs=EPOCHS
     )
     candidates = [one for one in study.candidates() if one.accuracy is not None and one.epochs == EPOCHS]
     assert candidates
@@ -317,7 +318,7 @@ def test_training_goes_on_from_its_checkpoint(bench: OsaBench, tmp_path: Path) -
     then = trained(evaluator, member, EPOCHS, checkpoint)
     assert [point.epoch for point in first] == [1, 2, 3]
     assert [point.epoch for point in then] == [4, 5, 6, 7, 8, 9]
-    assert [point.val_accuracy for point in first + then] == bench.curves([member], 2)[0].tolist()
+    assert [point.score for point in first + then] == bench.curves([member], 2)[0].tolist()
     assert trained(evaluator, member, EPOCHS, None) == first + then
 
 

@@ -1,25 +1,25 @@
-"""OSA-bench as the evaluator of a search: ``osanas.search(bench.space, 50, evaluator=BenchEvaluator(bench))``."""
+"""OSA-bench as measurer and trainer of a search: ``osanas.search(space, 50, measurer=bench, trainer=bench)``."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from benchmarks.osa_bench.bench import EPOCHS, SHAPE, OsaBench
 from osanas.errors import TrainingStopped, UsageError
-from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys, Trained
+from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
-from osanas.store.store import Store
-from osanas.study.records import CurvePoint
+from osanas.study.objectives import ACCURACY, Score
+from osanas.study.records import CurvePoint, Trained
 
 
 @dataclass(frozen=True)
 class BenchEvaluator:
-    """Answers from the bench; no time passes. There is no energy.
+    """Measurer and trainer in one: answers from the bench; no time passes. There is no energy.
 
     Attributes:
         seed: Of the trainings.
@@ -27,6 +27,8 @@ class BenchEvaluator:
 
     bench: OsaBench
     seed: int = 0
+    score: ClassVar[Score] = ACCURACY
+    reference_ms: ClassVar[None] = None
 
     def identity(self) -> dict[str, Any]:
         """The table and the seed."""
@@ -42,14 +44,18 @@ class BenchEvaluator:
 
     def keys(self) -> MeasurementKeys:
         """One for both: the table has one latency a member."""
-        return MeasurementKeys(self.bench.table.fingerprint, self.bench.table.fingerprint)
+        return MeasurementKeys.of(self.bench.table.fingerprint)
 
-    def in_study(self, store: Store, study_id: int, say: Callable[[str], None]) -> BenchEvaluator:  # noqa: ARG002
-        """Itself: what it knows is in the table."""
-        return self
+    def notes(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     def measure(
-        self, architecture: Architecture, *, in_full: bool = False, stored: Mapping[str, Any] | None = None
+        self,
+        architecture: Architecture,
+        *,
+        in_full: bool = False,  # noqa: ARG002 - there is nothing more exact
+        stored: Mapping[str, Any] | None = None,  # noqa: ARG002 - it would be the same
     ) -> CandidateCosts:
         """Counts, and the bench's latency."""
         found = SHAPE.costs(architecture)
@@ -61,10 +67,6 @@ class BenchEvaluator:
             energy_mj=None,
             energy_source=None,
         )
-
-    def measure_final(self, architecture: Architecture) -> CandidateCosts:
-        """As ``measure``: there is nothing more exact."""
-        return self.measure(architecture)
 
     def train(
         self,

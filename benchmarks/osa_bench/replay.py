@@ -20,7 +20,7 @@ from typing import Literal, Protocol, get_args
 import optuna
 
 from benchmarks.osa_bench.bench import EPOCHS, FOLDER, OsaBench
-from osanas.engine.next_step import Streaks
+from osanas.engine.next_step import Patience
 from osanas.engine.optuna_study import distributions
 from osanas.engine.samplers import make_sampler
 from osanas.errors import OsanasError
@@ -32,6 +32,7 @@ from osanas.strategy.known_cost import KnownCost, Price
 from osanas.strategy.ladder import Promotion, next_promotion
 from osanas.study.config import OptunaSampler
 from osanas.study.objectives import Limits
+from osanas.study.records import Outcome
 
 Method = Literal["random", "tpe", "nsga2", "gp", "ladder", "known-cost", "default"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -123,7 +124,7 @@ class OptunaProposer:
     seed: int
     duplicates: int = 0
     _told: dict[str, tuple[float, float]] = field(default_factory=dict)
-    _streaks: Streaks = field(default_factory=Streaks)
+    _patience: Patience = field(default_factory=Patience)
     _trial: optuna.Trial | None = None
 
     def __post_init__(self) -> None:
@@ -133,7 +134,7 @@ class OptunaProposer:
 
     def propose(self, history: History) -> Architecture | None:  # noqa: ARG002 - the study is its history
         """Its next new candidate, or a random one once it repeats itself; a duplicate is told the known values."""
-        while not self._streaks.sampler_is_stuck:
+        while not self._patience.sampler_is_stuck:
             trial = self._study.ask(self._distributions)
             architecture = self.bench.at.decode(trial.params)
             known = self._told.get(architecture.digest)
@@ -141,14 +142,14 @@ class OptunaProposer:
                 self._trial = trial
                 return architecture
             self.duplicates += 1
-            self._streaks.count("duplicate")
+            self._patience = self._patience.after_duplicate()
             self._study.tell(trial, known)
         return self.bench.at.unseen(self._told.keys(), self.seed)
 
     def learn(self, architecture: Architecture, accuracy: float, latency_ms: float) -> None:
         """Tells the sampler, about candidates drawn at random too."""
         values = self._told[architecture.digest] = (accuracy, latency_ms)
-        self._streaks.count("complete")
+        self._patience = self._patience.after(Outcome("complete"))
         trial, self._trial = self._trial, None
         if trial is not None:
             self._study.tell(trial, values)
@@ -227,8 +228,8 @@ def replay(method: Method, bench: OsaBench, *, seed: int, budget_epochs: int) ->
         accuracy = float(bench.curves([candidate.architecture], seed)[0, epochs - 1])
         latency_ms = candidate.costs["latency_ms"]
         assert latency_ms is not None
-        is_first = not candidate.accuracies
-        seen[candidate.digest] = replace(candidate, accuracies={**candidate.accuracies, epochs: accuracy})
+        is_first = not candidate.scores
+        seen[candidate.digest] = replace(candidate, scores={**candidate.scores, epochs: accuracy})
         trainings.append(Training(spent, candidate.architecture, epochs, accuracy, latency_ms))
         if is_first:
             search.proposer.learn(candidate.architecture, accuracy, latency_ms)

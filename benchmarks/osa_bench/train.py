@@ -24,11 +24,11 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
+from osanas.errors import Unavailable
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
-from osanas.measure.energy.choose import Unavailable
 from osanas.measure.measurement import measure
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.rounds import interleaved, per_round
@@ -36,6 +36,7 @@ from osanas.models.build import build
 from osanas.models.heads import Classifier
 from osanas.study.recipe import Recipe
 from osanas.tasks.classification.data import ClassificationData, load
+from osanas.tasks.classification.task import Classification
 from osanas.training.trainer import train
 
 FOLDER = Path(__file__).parent
@@ -117,9 +118,9 @@ def train_share(rank: int, processes: int, count: int) -> None:
         if (number, seed) in done(TRAININGS, "member", "seed"):
             continue
         model = network(architecture, seed)
-        result = train(model, data, recipe, epochs=EPOCHS, seed=seed, device=CPU)
-        accuracies = [f"{record.val_accuracy:.4f}" for record in result.curve]
-        losses = [f"{record.train_loss:.4f}" for record in result.curve]
+        result = train(model, Classification(data), recipe, epochs=EPOCHS, seed=seed, device=CPU)
+        accuracies = [f"{point.score:.4f}" for point in result.curve]
+        losses = [f"{point.train_loss:.4f}" for point in result.curve]
         test = f"{test_accuracy(model, data):.4f}"
         encoded = " ".join(str(indices[name]) for name in indices)
         append(
