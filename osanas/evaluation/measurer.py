@@ -83,7 +83,8 @@ class NetworkMeasurer:
             result = Measurement.from_dict(stored)
         else:
             protocol = self.final_protocol if in_full else self.setup.protocol
-            result = measure(model, self._input_shape, self.setup.device, protocol, self.setup.meter, costs=counted)
+            meter = self.setup.meter if isinstance(self.setup.meter, EnergyMeter) else None
+            result = measure(model, self._input_shape, self.setup.device, protocol, meter, costs=counted)
             self._require_energy(result)
         return CandidateCosts(
             parameters=counted.parameters,

@@ -113,8 +113,8 @@ def test_pareto(study: Result, osanas: Command) -> None:
     assert spent["infeasible"] == study.err.count("infeasible: ") > 0
     assert spent["duplicates"] > 0
     assert savings == (
-        f"trained for {spent['epochs_trained']} epochs in all; not trained: {counted(spent['duplicates'], 'duplicate')}, "
-        f"{spent['infeasible']} over a limit"
+        f"trained for {spent['epochs_trained']} epochs in all; not trained: "
+        f"{counted(spent['duplicates'], 'duplicate')}, {spent['infeasible']} over a limit"
     )
 
 

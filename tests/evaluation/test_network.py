@@ -13,7 +13,7 @@ from torch import nn
 
 from osanas.engine.measuring import measuring_in
 from osanas.errors import CandidateError, EnvironmentFailure, UsageError
-from osanas.evaluation.drift import LEAST
+from osanas.evaluation.drift import EVERY, LEAST, DriftWatch
 from osanas.evaluation.measurer import NetworkMeasurer
 from osanas.evaluation.network import build_network, network_evaluators
 from osanas.evaluation.network_trainer import NetworkTrainer
@@ -27,6 +27,7 @@ from osanas.store.references import References
 from osanas.store.store import Store
 from osanas.study.config import StudyConfig
 from osanas.study.recipe import Recipe
+from osanas.study.records import DRIFT
 from osanas.tasks.classification.data import load
 from osanas.tasks.classification.task import Classification
 from tests.evaluation.helpers import Meter, quick_setup
@@ -233,9 +234,20 @@ def test_in_a_study_the_device_is_watched_and_measurements_are_kept_whole(store:
     again = measuring_in(store, store.register_study("t", {}, config(), {}).id, quick(meter), lambda _: None)
     assert again.costs(MEMBER) == costs
     assert len(meter.asked) == 1
-    full = again.costs(MEMBER, in_full=True)
-    assert again.costs(MEMBER, in_full=True) == full
-    assert meter.asked == [measurer.setup.protocol, measurer.final_protocol]
+
+
+def test_full_measurements_have_a_key_of_their_own(store: Store) -> None:
+    study = store.register_study("s", {}, config(), {})
+    meter = Meter()
+    measurer = quick(meter)
+    key = measurer.keys().final
+    stored = {**measurer.measure(MEMBER).result, "latency_ms": 99.0}
+    store.save_measurement(key.digest, key.document, MEMBER.digest, stored)
+    working = measuring_in(store, study.id, measurer, lambda _: None)
+    assert working.costs(MEMBER, in_full=True).latency_ms == 99.0
+    assert len(meter.asked) == 1
+    assert working.costs(MEMBER).latency_ms != 99.0
+    assert len(meter.asked) == 2
 
 
 def test_a_failed_reading_is_no_result_for_ever(store: Store) -> None:
@@ -244,3 +256,17 @@ def test_a_failed_reading_is_no_result_for_ever(store: Store) -> None:
     with pytest.raises(EnvironmentFailure, match="gave no reading"):
         working.costs(MEMBER)
     assert replace(working, measurer=quick(Meter())).costs(MEMBER).energy_mj == 5.0
+
+
+def test_what_is_stored_while_the_device_drifts_is_marked(store: Store) -> None:
+    latencies_ms = [1.0] * LEAST + [1.3] * 4 + [1.0]
+    series = References(store, store.register_study("s", {}, config(), {}).id, "m1:k")
+    watch = DriftWatch(lambda: latencies_ms.pop(0), series, lambda _: None, lambda _: None)
+    networks = [str(number) for number in range(2 * EVERY + 1)]
+    for network in networks:
+        watch.before_measuring()
+        store.save_measurement("m1:k", {}, network, {"latency_ms": 1.0, "flags": ["noisy"]})
+        watch.measured("m1:k", network)
+    found = store.measurements("m1:k", networks)
+    assert [found[network].flags for network in networks] == [("noisy", DRIFT)] * 2 * EVERY + [("noisy",)]
+    assert series.good_ms() == [1.0] * (LEAST + 1)
