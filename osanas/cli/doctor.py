@@ -33,20 +33,11 @@ def doctor(
 ) -> None:
     """Say what this machine has for a search, and what to do about what is missing."""
     from osanas.cli.render.doctor import print_doctor
-    from osanas.cli.render.layout import print_text
     from osanas.measure.inventory import inventory
 
     extras = {name: all(find_spec(module) for module in modules) for name, modules in EXTRAS.items()}
     document = {**inventory(), "data": _data(data_dir), "database": _database(storage), "extras": extras}
-    if json:
-        print_json(document)
-        return
-    print_doctor(document)
-    print_text(f"{'extras':<10} {', '.join(name for name, there in extras.items() if there) or 'none'}")
-    missing = [name for name, there in extras.items() if not there]
-    if missing:
-        print_text(f"{'extras':<10} not installed: {', '.join(missing)}")
-        print_text(" " * 13 + f"Install them with: pip install 'osanas[{','.join(missing)}]'", hanging=" " * 13)
+    print_json(document) if json else print_doctor(document)
 
 
 def _data(data_dir: Path | None) -> dict[str, Any]:

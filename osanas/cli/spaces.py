@@ -21,7 +21,7 @@ def spaces(
     if name is None:
         loaded = [SearchSpace.load(known) for known in available()]
         rows = [{"name": s.name, "size": s.size, "description": s.description} for s in loaded]
-        print_json({"spaces": rows}) if json else print_spaces(rows)
+        print_json({"spaces": rows}) if json else print_spaces({"spaces": rows})
         return
     space = SearchSpace.load(name)
     document: dict[str, Any] = {

@@ -18,13 +18,8 @@ def studies(storage: Storage = None, json: Json = False) -> None:
     """List the studies of this folder, or of a database."""
     from osanas.cli.render.studies import print_studies
 
-    rows = _summaries(storage)
-    if json:
-        print_json({"studies": rows})
-    elif rows:
-        print_studies(rows)
-    else:
-        typer.echo("No studies here. Start one with: osanas search", err=True)
+    document = {"studies": _summaries(storage)}
+    print_json(document) if json else print_studies(document)
 
 
 def show(

@@ -100,7 +100,10 @@ class Within:
 
     Attributes:
         allowed: Places of those that are; all members where it is not known.
+        share: Of all members; None where it is not known.
         each: The share within each limit by itself.
+        predicted: Costs by a model, by name.
+        members: How many were looked at.
         interval: 95 % interval of the share (Wilson); None without limits.
         reason: Why the share is not known, or why it is nothing.
     """
@@ -175,7 +178,9 @@ def nothing_left(within: Within, *, is_whole: bool) -> str:
     if within.reason is not None:
         return f"The limits leave nothing: {within.reason}. Relax it, or choose another --energy."
     blame = [name for name, share in within.each.items() if share == 0.0]
-    whose = f"{' and '.join(blame)} alone excludes all" if blame else "Each limit by itself allows some"
+    whose = "Each limit by itself allows some"
+    if blame:
+        whose = f"{' and '.join(blame)} alone {'excludes' if len(blame) == 1 else 'each exclude'} all"
     extent = f"none of the {within.members:,} members is within them"
     if not is_whole and within.interval is not None:
         bound = f"{within.interval[1] * 100:.2f} %"

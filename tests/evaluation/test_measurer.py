@@ -76,8 +76,11 @@ def test_the_whole_measurement_goes_along_and_comes_back() -> None:
 def test_flags_of_a_measurement_are_notes() -> None:
     known = measurer()
     result = Measurement.from_dict(known.measure(MEMBER).result)
-    stored = replace(result, flags=("very_noisy", "drift")).to_dict()
-    assert known.measure(MEMBER, stored=stored).notes == ("measured very noisy", "measured drift")
+    stored = replace(result, flags=("very_noisy", "odd")).to_dict()
+    assert known.measure(MEMBER, stored=stored).notes == (
+        "its measurement is flagged very noisy (the blocks differ by more than 25 % of the median)",
+        "its measurement is flagged odd",
+    )
 
 
 def test_in_full_is_by_the_full_protocol_under_the_same_conditions() -> None:

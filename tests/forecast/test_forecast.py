@@ -158,12 +158,16 @@ def test_without_limits_nothing_more_is_measured() -> None:
 @pytest.mark.parametrize(
     ("limits", "space", "extent"),
     [
-        ({"max_parameters": 10}, SPACE, "max_parameters alone): none of the 144 members is within them. Relax"),
+        (
+            {"max_parameters": 10},
+            SPACE,
+            "none of the 144 members is within them. max_parameters alone excludes all. Relax",
+        ),
         (
             {"max_latency_ms": 1e-6, "max_parameters": 10},
             VOVNET,
-            "(max_latency_ms and max_parameters alone): none of 2,000 random members is within them, so hardly more "
-            "than 0.19 % of all are.",
+            "none of 2,000 random members is within them, so hardly more than 0.19 % of all are. "
+            "max_latency_ms and max_parameters alone each exclude all.",
         ),
     ],
 )
@@ -171,7 +175,7 @@ def test_limits_that_leave_nothing(limits: dict[str, float], space: SearchSpace,
     document = planned(limits, space=space)
     assert document["within_limits"]["share"] == 0.0
     (note,) = document["notes"]
-    assert note.startswith("The limits leave nothing (max_")
+    assert note.startswith("The limits leave nothing: none of ")
     assert extent in note
     prediction = document["prediction"]
     assert prediction["seconds"] is None
@@ -182,8 +186,8 @@ def test_limits_that_leave_nothing(limits: dict[str, float], space: SearchSpace,
 def test_limits_that_leave_nothing_together() -> None:
     within = Within([], 0.0, (0.0, 0.0019), {"max_parameters": 0.3, "max_latency_ms": 0.2}, {}, 2000)
     assert nothing_left(within, is_whole=False) == (
-        "The limits leave nothing, although each by itself leaves some: none of 2,000 random members is within them, "
-        "so hardly more than 0.19 % of all are. Relax a limit, or choose another --space."
+        "The limits leave nothing: none of 2,000 random members is within them, so hardly more than 0.19 % of all are. "
+        "Each limit by itself allows some. Relax a limit, or choose another --space."
     )
 
 
@@ -271,11 +275,9 @@ def test_it_says_what_it_does_and_writes_nothing(tmp_path: Path, monkeypatch: py
         {"max_latency_ms": middle(latency_of)},
         listener=lambda event: said.append(event.text if isinstance(event, Note) else ""),
     )
-    assert [text.split(":")[0] for text in said[:2]] == [
-        "measuring the smallest member",
-        "training the smallest member",
-    ]
-    assert said[-1] == "measuring random members for the limits: 21 of at most 30"
+    assert said[0].startswith("measuring the smallest network of the space: 8-8-8 | ")
+    assert said[1] == "training the smallest network for an epoch, 6 s at most"
+    assert said[-1] == "measuring random networks to judge the limits: 21 of at most 30"
     assert list(tmp_path.iterdir()) == []
 
 

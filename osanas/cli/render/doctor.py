@@ -36,6 +36,12 @@ def print_doctor(document: dict[str, Any]) -> None:
     if document["database"]["available"]:
         _found("database", document["database"]["url"])
     _missing("database", document["database"])
+    there = [name for name, is_there in document["extras"].items() if is_there]
+    missing = [name for name in document["extras"] if name not in there]
+    _found("extras", ", ".join(there) or "none")
+    if missing:
+        _found("extras", f"not installed: {', '.join(missing)}")
+        _remedy(f"Install them with: pip install 'osanas[{','.join(missing)}]'")
 
 
 def _found(label: str, text: str) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from osanas.cli.render.layout import Column, Listing, print_text
 from osanas.cli.render.numbers import members, millions
 
 
-def print_spaces(rows: Sequence[dict[str, Any]]) -> None:
+def print_spaces(document: dict[str, Any]) -> None:
     """The shipped search spaces."""
     Listing(
         (Column(("space",), numeric=False), Column(("members",))),
-        [[row["name"], members(row["size"]).removesuffix(" members"), row["description"]] for row in rows],
+        [
+            [row["name"], members(row["size"]).removesuffix(" members"), row["description"]]
+            for row in document["spaces"]
+        ],
         "description",
     ).print()
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import typer
+
 from osanas.cli.render.layout import Column, Listing, print_text
 from osanas.cli.render.numbers import DASH, counted, fraction, millions, number, pairs
 from osanas.genotype.architecture import Architecture
@@ -14,8 +16,12 @@ from osanas.study.objectives import COST_UNITS
 STATUSES = ("complete", "running", "waiting", "infeasible", "failed", "duplicate")
 
 
-def print_studies(rows: Sequence[dict[str, Any]]) -> None:
+def print_studies(document: dict[str, Any]) -> None:
     """The studies of a folder or database."""
+    rows = document["studies"]
+    if not rows:
+        typer.echo("No studies here. Start one with: osanas search", err=True)
+        return
     columns = (Column(("study",), numeric=False), *(Column((status,)) for status in STATUSES), Column(("created",)))
     cells = []
     for row in rows:
