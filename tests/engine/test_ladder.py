@@ -167,7 +167,7 @@ def test_any_other_change_is_refused(job: Job, rungs: tuple[int, ...]) -> None:
 # several workers and crashes ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sampler", ["random", "known-cost"])
+@pytest.mark.parametrize("sampler", ["random", pytest.param("known-cost", marks=pytest.mark.slow)])
 def test_two_workers_never_promote_the_same_candidate_twice(job: Job, url: str, sampler: str) -> None:
     """``check_study`` compares what was trained with what is stored."""
     processes = [launch(replace(job, trials=18, sampler=sampler, epoch_s=0.02)) for _ in range(2)]
@@ -251,6 +251,7 @@ def test_on_another_machine_a_candidate_is_trained_from_its_start(job: Job, url:
     assert view.savings().epochs_trained == sum(after - before for before, after in climbed)
 
 
+@pytest.mark.slow
 def test_real_networks_climb_to_what_straight_training_gives(folder: Path) -> None:
     """Bit by bit on a CPU: weights, averaged weights, optimiser and curve."""
     base = {"space": "tiny", "device": "cpu", "energy": "estimated", "threads": 1, "train_samples": 100}

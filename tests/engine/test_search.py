@@ -58,7 +58,12 @@ def test_every_sampler_with_one_to_three_objectives_and_limits(
 
 
 @pytest.mark.parametrize(
-    "objectives", [("accuracy",), ("accuracy", "latency_ms"), ("accuracy", "latency_ms", "energy_mj")]
+    "objectives",
+    [
+        pytest.param(("accuracy",), marks=pytest.mark.slow),
+        ("accuracy", "latency_ms"),
+        pytest.param(("accuracy", "latency_ms", "energy_mj"), marks=pytest.mark.slow),
+    ],
 )
 def test_the_known_cost_sampler_stays_within_the_limits_that_it_can_predict(
     job: Job, url: str, objectives: Sequence[Objective]
