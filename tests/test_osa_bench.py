@@ -212,10 +212,17 @@ def test_too_small_a_table_is_refused(tmp_path: Path) -> None:
 
 # replay -------------------------------------------------------------------------------------------------------------
 
-ON_THE_WHOLE: list[Method] = ["random", "tpe", "nsga2", "known-cost"]
 
-
-@pytest.mark.parametrize(("method", "budget"), [*((m, 15 * EPOCHS + 4) for m in ON_THE_WHOLE), ("default", 40)])
+@pytest.mark.parametrize(
+    ("method", "budget"),
+    [
+        ("random", 15 * EPOCHS + 4),
+        ("tpe", 15 * EPOCHS + 4),
+        ("nsga2", 15 * EPOCHS + 4),
+        pytest.param("known-cost", 15 * EPOCHS + 4, marks=pytest.mark.slow),
+        ("default", 40),
+    ],
+)
 def test_every_epoch_is_paid_once(bench: OsaBench, method: Method, budget: int) -> None:
     trace = replay(method, bench, seed=3, budget_epochs=budget)
     behind: dict[str, int] = {}
@@ -294,6 +301,7 @@ def trained(evaluator: BenchEvaluator, member: Architecture, epochs: int, checkp
     return points
 
 
+@pytest.mark.slow
 def test_a_search_finds_what_the_bench_answers(
     small: OsaBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,6 +89,7 @@ def test_what_a_listener_is_told(job: Job) -> None:
     assert done[-1] == 12
 
 
+@pytest.mark.slow
 @settings(max_examples=6)
 @given(
     st.sampled_from([(1, 3, 9), (1, 2), (2, 5, 6, 7)]),

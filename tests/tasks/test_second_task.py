@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,7 @@ CONFIG = StudyConfig.model_validate(
         "train_batch_size": 8,
         "energy": "none",
         "device": "cpu",
+        "threads": 1,
     }
 )
 SHORT = CONFIG.model_copy(update={"trials": 1, "rungs": (1,)})
@@ -71,6 +73,7 @@ def test_it_learns() -> None:
     assert points[-1].other_scores["mae"] < points[0].other_scores["mae"]
 
 
+@pytest.mark.slow
 def test_it_is_searched_interrupted_and_resumed(capsys: pytest.CaptureFixture[str]) -> None:
     heard: list[Event] = []
     with pytest.raises(KeyboardInterrupt):
@@ -105,21 +108,18 @@ def test_it_is_searched_interrupted_and_resumed(capsys: pytest.CaptureFixture[st
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(pareto))
 
 
-def test_its_studies_are_kept_as_any_and_not_continued_as_another_tasks() -> None:
-    run([], SHORT)
-    table = TableEvaluator(energy_source=None)
-    with pytest.raises(StudyError, match="task: stored 'darkness'"):
-        run_search(SHORT, storage=None, listener=lambda _: None, space=SPACE, measurer=table, trainer=table)
+def test_its_studies_are_kept_as_any_by_its_score_and_not_continued_as_another_tasks() -> None:
+    measurer, trainer = network_evaluators(SHORT, Darkness(150))
+    of_search: dict[str, Any] = {"config": SHORT, "measurer": measurer, "trainer": trainer}
+    with pytest.raises(ConfigError, match="one of r2, latency_ms, energy_mj was expected, got 'accuracy'"):
+        search(SPACE, **of_search, objectives=["accuracy"])
+    view = search(SPACE, **of_search, objectives=["latency_ms", "r2"])
+    assert view.objectives == ("latency_ms", "r2")
+    assert open_study("dark").record.config.objectives == ("latency_ms", "r2")
     with sqlite3.connect("studies/dark/study.db") as connection:
         assert connection.execute("SELECT version FROM osanas_schema").fetchall() == [(3,)]
         (score,) = connection.execute("SELECT accuracy FROM osanas_evaluations WHERE status = 'complete'").fetchone()
-    assert score == next(one.score for one in open_study("dark").candidates() if one.is_complete)
-
-
-def test_its_score_is_an_objective_and_accuracy_is_none() -> None:
-    measurer, trainer = network_evaluators(CONFIG, Darkness())
-    view = search(FEW, 1, config=CONFIG, measurer=measurer, trainer=trainer, objectives=["latency_ms", "r2"], rungs=[1])
-    assert view.objectives == ("latency_ms", "r2")
-    assert open_study("dark").record.config.objectives == ("latency_ms", "r2")
-    with pytest.raises(ConfigError, match="one of r2, latency_ms, energy_mj was expected, got 'accuracy'"):
-        search(FEW, 1, config=CONFIG, measurer=measurer, trainer=trainer, objectives=["accuracy"])
+    assert score == next(one.score for one in view.candidates() if one.is_complete)
+    table = TableEvaluator(energy_source=None)
+    with pytest.raises(StudyError, match="task: stored 'darkness'"):
+        run_search(SHORT, storage=None, listener=lambda _: None, space=SPACE, measurer=table, trainer=table)
