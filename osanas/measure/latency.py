@@ -43,8 +43,8 @@ class Latency:
     """Latency of one batch.
 
     Attributes:
-        latency_ms: Median of the blocks: from the start of a forward pass to the end of its work on the device.
-        latency_interval_ms: Its 95 % confidence interval, by order statistics.
+        median_ms: Median of the blocks: from the start of a forward pass to the end of its work on the device.
+        interval_ms: Its 95 % confidence interval, by order statistics.
         blocks_ms: Milliseconds per iteration of the blocks that count, in order.
         disturbed_blocks_ms: The blocks that do not count, because the processor was taken away meanwhile.
         iterations: Iterations of the blocks that count.
@@ -63,20 +63,20 @@ class Latency:
         runtime_details: What the runtime tells of itself.
     """
 
-    latency_ms: float
-    latency_interval_ms: tuple[float, float]
+    median_ms: float
+    interval_ms: tuple[float, float]
     blocks_ms: tuple[float, ...]
     disturbed_blocks_ms: tuple[float, ...]
     iterations: int
     converged: bool
     stopped_by: StoppedBy
-    flags: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    conditions: dict[str, Any] = field(default_factory=dict)
-    gpu_time_ms: float | None = None
-    gpu_time_interval_ms: tuple[float, float] | None = None
-    percentiles_ms: dict[str, float] = field(default_factory=dict)
-    runtime_details: dict[str, Any] = field(default_factory=dict)
+    flags: tuple[str, ...]
+    notes: tuple[str, ...]
+    conditions: dict[str, Any]
+    gpu_time_ms: float | None
+    gpu_time_interval_ms: tuple[float, float] | None
+    percentiles_ms: dict[str, float]
+    runtime_details: dict[str, Any]
 
 
 def time_workload(workload: Workload, protocol: MeasurementProtocol, *, clock: Clock) -> Latency:
@@ -95,8 +95,8 @@ def time_workload(workload: Workload, protocol: MeasurementProtocol, *, clock: C
     graph_ms, graph_notes = _graph_time(workload, taken.per_block) if gpu else (None, ())
     is_launch_bound = graph_ms is not None and graph_ms < _LAUNCH_BOUND * median(gpu)
     return Latency(
-        latency_ms=median(blocks),
-        latency_interval_ms=median_interval(blocks),
+        median_ms=median(blocks),
+        interval_ms=median_interval(blocks),
         blocks_ms=tuple(blocks),
         disturbed_blocks_ms=tuple(block.iteration_ms for block in taken.disturbed),
         iterations=taken.per_block * len(blocks),

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
-from pydantic import TypeAdapter
 from torch import nn
 
 from osanas.costs import Costs, count_costs
@@ -27,34 +26,60 @@ from osanas.measure.workload import open_workload
 KEY_PREFIX = "m1:"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measurement(Latency):
-    """What a network cost on a device, as plain values: its latency, and its energy where there is a reading.
-
-    ``converged``, ``flags`` and ``notes`` are those of latency, of energy and of other work on the device together.
+@dataclass(frozen=True)
+class Measurement:
+    """What a network cost on a device, as plain values.
 
     Attributes:
+        latency_ms: Median of the blocks, for one batch, by the host's clock.
+        latency_interval_ms: 95 % confidence interval of the median.
+        blocks_ms: Milliseconds per iteration of the blocks that count, in order.
+        disturbed_blocks_ms: Those of the blocks during which the processor was taken away.
+        iterations: Iterations of the blocks that count.
+        stopped_by: ``interval``, ``plateau`` or ``cap``: what ended the latency blocks.
         energy_mj: Gross millijoules per image; None if there is no reading (``notes`` say why).
         energy_source: ``nvml``, ``rapl`` or ``estimated``; None without a reading.
         energy_method: How the source got it, such as ``counter`` or ``analytic``; None without a reading.
         power_w: Mean power under the load, gross.
         idle_power_w: Power without load.
+        converged: Whether latency and energy are as certain as the protocol asks.
         energy_net_mj: Gross energy less idle power times time, per image.
         exclusive: Whether the metered device was ours alone meanwhile: ``yes``, ``no`` or ``unknown``.
+        gpu_time_ms: The GPU's own time for a batch, between events around launches back to back; None on a CPU.
+        gpu_time_interval_ms: Its 95 % confidence interval; None on a CPU.
         energy_iteration_ms: Milliseconds per iteration within the windows that energy was counted in, so that time and
             energy of one stretch of work stand together; None where energy is not measured.
+        percentiles_ms: ``p90``, ``p95``, ``p99`` of single inferences, each only where enough of them were timed.
+        runtime_details: What the runtime tells of itself, such as the seconds it took to compile.
+        flags: Those of ``Latency``, of the meter's reading, and of other work on the device.
+        notes: What a reader of the figures should know, such as why there is no energy.
+        conditions: What the machine is set to and did meanwhile.
         energy_windows: Every window of the meter, void ones too.
         energy_details: What else describes the energy (coefficients of an estimate, board, update period).
     """
 
-    energy_mj: float | None = None
-    energy_source: EnergySource | None = None
-    energy_method: str | None = None
-    power_w: float | None = None
-    idle_power_w: float | None = None
+    latency_ms: float
+    latency_interval_ms: tuple[float, float]
+    blocks_ms: tuple[float, ...]
+    disturbed_blocks_ms: tuple[float, ...]
+    iterations: int
+    stopped_by: str
+    energy_mj: float | None
+    energy_source: EnergySource | None
+    energy_method: str | None
+    power_w: float | None
+    idle_power_w: float | None
+    converged: bool
     energy_net_mj: float | None = None
     exclusive: Exclusivity = "unknown"
+    gpu_time_ms: float | None = None
+    gpu_time_interval_ms: tuple[float, float] | None = None
     energy_iteration_ms: float | None = None
+    percentiles_ms: dict[str, float] = field(default_factory=dict)
+    runtime_details: dict[str, Any] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    conditions: dict[str, Any] = field(default_factory=dict)
     energy_windows: tuple[dict[str, Any], ...] = ()
     energy_details: dict[str, Any] = field(default_factory=dict)
 
@@ -62,13 +87,15 @@ class Measurement(Latency):
         """As JSON can hold it."""
         return cast("dict[str, Any]", json.loads(json.dumps(asdict(self))))
 
-    @staticmethod
-    def from_dict(document: Mapping[str, Any]) -> Measurement:
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
         """The inverse of ``to_dict``."""
-        return _READER.validate_python(document)
-
-
-_READER = TypeAdapter(Measurement)
+        values = dict(document)
+        for name in ("latency_interval_ms", "blocks_ms", "disturbed_blocks_ms", "flags", "notes", "energy_windows"):
+            values[name] = tuple(values[name])
+        if values["gpu_time_interval_ms"] is not None:
+            values["gpu_time_interval_ms"] = tuple(values["gpu_time_interval_ms"])
+        return cls(**{item.name: values[item.name] for item in fields(cls)})
 
 
 def measure(
@@ -114,7 +141,7 @@ def measure(
     ):
         latency = time_workload(workload, protocol, clock=time_source)
         # the pace of ``run``, which does not wait for the device between iterations
-        pace_ms = latency.latency_ms if latency.gpu_time_ms is None else latency.gpu_time_ms
+        pace_ms = latency.median_ms if latency.gpu_time_ms is None else latency.gpu_time_ms
         energy = (
             meter.measure(Load(workload.run, pace_ms / 1e3, costs), protocol)
             if isinstance(meter, EnergyMeter)
@@ -126,31 +153,41 @@ def measure(
 def _combined(
     latency: Latency, energy: EnergyReading | Unavailable | None, batch_size: int, disturbances: tuple[str, ...]
 ) -> Measurement:
-    figures = vars(latency) | {"flags": tuple(dict.fromkeys((*disturbances, *latency.flags)))}
-    if not isinstance(energy, EnergyReading):
-        reason = () if energy is None else (energy.reason,)
-        return Measurement(**figures | {"notes": tuple(dict.fromkeys((*latency.notes, *reason)))})
-    joules, net_joules = energy.joules_per_iteration, energy.net_joules_per_iteration
-    counted = [window for window in energy.windows if window.voided_by is None]
-    iterations = sum(window.iterations for window in counted)
-    figures |= {
-        "converged": latency.converged and energy.converged,
-        "flags": tuple(dict.fromkeys((*figures["flags"], *energy.flags))),
-        "notes": tuple(dict.fromkeys((*latency.notes, *energy.notes))),
-    }
+    reading = energy if isinstance(energy, EnergyReading) else _no_reading(energy)
+    joules, net_joules = reading.joules_per_iteration, reading.net_joules_per_iteration
+    counted = [window for window in reading.windows if window.voided_by is None]
+    counted_iterations = sum(window.iterations for window in counted)
     return Measurement(
-        **figures,
+        latency_ms=latency.median_ms,
+        latency_interval_ms=latency.interval_ms,
+        blocks_ms=latency.blocks_ms,
+        disturbed_blocks_ms=latency.disturbed_blocks_ms,
+        iterations=latency.iterations,
+        stopped_by=latency.stopped_by,
         energy_mj=None if joules is None else joules * 1e3 / batch_size,
-        energy_source=None if joules is None else energy.source,
-        energy_method=None if joules is None else energy.method,
-        power_w=energy.power_w,
-        idle_power_w=energy.idle_power_w,
+        energy_source=None if joules is None else reading.source,
+        energy_method=None if joules is None else reading.method,
+        power_w=reading.power_w,
+        idle_power_w=reading.idle_power_w,
         energy_net_mj=None if net_joules is None else net_joules * 1e3 / batch_size,
-        exclusive=energy.exclusive,
-        energy_iteration_ms=sum(window.seconds for window in counted) * 1e3 / iterations if counted else None,
-        energy_windows=tuple(window.to_dict() for window in energy.windows),
-        energy_details=dict(energy.details),
+        exclusive=reading.exclusive,
+        gpu_time_ms=latency.gpu_time_ms,
+        gpu_time_interval_ms=latency.gpu_time_interval_ms,
+        energy_iteration_ms=sum(window.seconds for window in counted) * 1e3 / counted_iterations if counted else None,
+        percentiles_ms=latency.percentiles_ms,
+        runtime_details=latency.runtime_details,
+        converged=latency.converged and reading.converged,
+        flags=tuple(dict.fromkeys((*disturbances, *latency.flags, *reading.flags))),
+        notes=tuple(dict.fromkeys((*latency.notes, *reading.notes))),
+        conditions=latency.conditions,
+        energy_windows=tuple(window.to_dict() for window in reading.windows),
+        energy_details=dict(reading.details),
     )
+
+
+def _no_reading(meter: Unavailable | None) -> EnergyReading:
+    """Without joules, whose source is not told, and with the reason as its note."""
+    return EnergyReading("estimated", "none", None, None, None, notes=() if meter is None else (meter.reason,))
 
 
 def peak_memory_bytes(

@@ -63,10 +63,10 @@ def test_the_host_waits_at_least_as_long_as_the_gpu_works() -> None:
     for latency in (small, large):
         assert latency.gpu_time_ms is not None
         assert latency.gpu_time_interval_ms is not None
-        assert 0 < latency.gpu_time_ms <= latency.latency_ms * 1.02
+        assert 0 < latency.gpu_time_ms <= latency.median_ms * 1.02
         assert latency.gpu_time_interval_ms[0] <= latency.gpu_time_ms <= latency.gpu_time_interval_ms[1]
         assert latency.runtime_details["capture_seconds"] > 0
-    assert small.latency_ms < large.latency_ms
+    assert small.median_ms < large.median_ms
     assert (small.gpu_time_ms or 0) < (large.gpu_time_ms or 0)
     assert torch.backends.cudnn.benchmark == benchmark
 
@@ -125,7 +125,7 @@ def test_a_compiled_network_gives_what_eager_mode_gives(precision: Precision, mo
     latency = _latency(_stack(3), "compile", precision=precision)
     assert latency.runtime_details["graphs"] == 1
     assert latency.runtime_details["output_difference"] < 1e-2
-    assert latency.runtime_details["compile_seconds"] > latency.latency_ms / 1e3
+    assert latency.runtime_details["compile_seconds"] > latency.median_ms / 1e3
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
