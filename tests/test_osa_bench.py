@@ -463,6 +463,7 @@ def test_the_committed_table_is_whole() -> None:
     assert all(0 < float(row["latency_ms"]) <= float(row["median_of_rounds_ms"]) for row in latencies)
 
 
+@pytest.mark.slow
 @committed
 def test_the_committed_table_is_worth_searching() -> None:
     """The model ranks unseen members, and members differ by more than seeds do."""

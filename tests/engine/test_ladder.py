@@ -192,7 +192,13 @@ PROMOTING = {
 """At which time a point is reached by the first promotion, which follows two candidates."""
 
 
-@pytest.mark.parametrize("point", PROMOTING)
+QUICK = ("after claiming", "after the result")
+"""Of them, those in the quick tests; each takes a process, and all of them over ten seconds."""
+
+
+@pytest.mark.parametrize(
+    "point", [pytest.param(point, marks=() if point in QUICK else pytest.mark.slow) for point in PROMOTING]
+)
 def test_a_process_that_dies_while_it_promotes_loses_nothing(job: Job, url: str, point: str) -> None:
     job = replace(job, trials=5, rungs=(1, 2))
     code, _, errors = run(replace(job, die=(point, PROMOTING[point])))

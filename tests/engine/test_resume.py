@@ -60,10 +60,16 @@ def test_one_worker_repeats_itself_with_the_same_seed(job: Job, folder: Path) ->
     assert digests[0] == digests[1]
 
 
-@pytest.mark.parametrize(("point", "nth"), [(point, 2 if "optuna study" not in point else 1) for point in DEATHS])
-def test_a_process_that_dies_anywhere_loses_nothing(job: Job, url: str, point: str, nth: int) -> None:
+QUICK = ("after claiming", "after an epoch", "while telling")
+"""Deaths in the quick tests; each takes a process, and all of them over ten seconds."""
+
+
+@pytest.mark.parametrize(
+    "point", [pytest.param(point, marks=() if point in QUICK else pytest.mark.slow) for point in DEATHS]
+)
+def test_a_process_that_dies_anywhere_loses_nothing(job: Job, url: str, point: str) -> None:
     job = replace(job, trials=4)
-    dying = replace(job, die=(point, nth))
+    dying = replace(job, die=(point, 1 if "optuna study" in point else 2))
     if point == "after reopening":
         assert run(replace(job, options={"max_latency_ms": 0.001}, trials=3, space=FEW))[0] == 1
         job, dying = (replace(each, space=FEW) for each in (job, dying))

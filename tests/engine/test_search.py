@@ -40,7 +40,12 @@ def job(folder: Path, url: str) -> Job:
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "gp", "random"])
 @pytest.mark.parametrize(
-    "objectives", [("accuracy",), ("accuracy", "latency_ms"), ("accuracy", "latency_ms", "energy_mj")]
+    "objectives",
+    [
+        pytest.param(("accuracy",), marks=pytest.mark.slow),
+        ("accuracy", "latency_ms"),
+        pytest.param(("accuracy", "latency_ms", "energy_mj"), marks=pytest.mark.slow),
+    ],
 )
 def test_every_sampler_with_one_to_three_objectives_and_limits(
     job: Job, url: str, sampler: str, objectives: Sequence[Objective]

@@ -22,7 +22,7 @@ from tests import fakes, postgres
 from tests.fakes import FEW, SMALL, Job, TableEvaluator, check_study, finish, launch, run, search, start
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def any_url(request: pytest.FixtureRequest) -> str:
     """A database that is not there, or empty."""
     return str(request.getfixturevalue("url" if request.param == "sqlite" else "postgres_url"))
@@ -40,7 +40,7 @@ def _all_succeed(processes: list[subprocess.Popen[str]]) -> None:
         assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize(("workers", "sampler"), [(2, "random"), (3, "tpe")])
+@pytest.mark.parametrize(("workers", "sampler"), [(2, "random"), pytest.param(3, "tpe", marks=pytest.mark.slow)])
 def test_workers_together_reach_exactly_the_total(job: Job, any_url: str, workers: int, sampler: str) -> None:
     """All create the database at once, and begin with the same starting points."""
     _all_succeed([launch(replace(job, sampler=sampler)) for _ in range(workers)])
@@ -53,7 +53,7 @@ def test_workers_exhaust_a_space_together(job: Job, any_url: str) -> None:
     check_study(any_url, 6, log=Path("log"))
 
 
-@pytest.mark.parametrize("rungs", [(2,), (1, 2, 4)])
+@pytest.mark.parametrize("rungs", [(2,), pytest.param((1, 2, 4), marks=pytest.mark.slow)])
 def test_a_killed_worker_is_replaced_by_the_one_that_lives(job: Job, any_url: str, rungs: tuple[int, ...]) -> None:
     job = replace(job, rungs=rungs)
     dying = launch(replace(job, die=("after an epoch", 3)))
@@ -63,6 +63,7 @@ def test_a_killed_worker_is_replaced_by_the_one_that_lives(job: Job, any_url: st
     check_study(any_url, 10, log=Path("log"))
 
 
+@pytest.mark.slow
 def test_another_sampler_beside(folder: Path, url: str) -> None:
     """GP and NSGA-II read the running and the duplicate trials of another worker as well."""
     job = Job(str(folder), 12, SMALL, url, log=str(folder / "log"))

@@ -106,6 +106,7 @@ def test_two_costs_and_none() -> None:
     assert KnownCost(FEATURES).propose(alone) is not None
 
 
+@pytest.mark.slow
 def test_finds_a_better_front_than_random_members_at_a_lower_cost() -> None:
     strategy = KnownCost(FEATURES, seed=2)
     known: list[CandidateState] = []
