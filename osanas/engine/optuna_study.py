@@ -210,27 +210,14 @@ def tell(
     PRUNED one. Constraints come first: after ``tell`` they are refused. A trial that is finished already stays so:
     several workers may tell one stored result.
     """
-    with suppress(UpdateFinishedTrialError):
-        _tell(study, trial, values, excess, notes)
-
-
-def _tell(
-    study: optuna.study.Study,
-    trial: Trial,
-    values: Sequence[float] | None,
-    excess: Mapping[str, float],
-    notes: Mapping[str, Any],
-) -> None:
     stored = by_number(study, trial.number)
     if stored.state.is_finished():
         return
-    if values is not None:
-        for key, value in excess.items():
+    with suppress(UpdateFinishedTrialError):
+        for key, value in excess.items() if values is not None else ():
             if key not in stored.constraints:  # the first value stays, a second only warns
                 trial.set_constraint(key, value)
-    for key, note in notes.items():
-        trial.set_user_attr(key, note)
-    if values is None:
-        study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-    else:
-        study.tell(trial, list(values), skip_if_finished=True)
+        for key, note in notes.items():
+            trial.set_user_attr(key, note)
+        state = TrialState.FAIL if values is None else TrialState.COMPLETE
+        study.tell(trial, values, state, skip_if_finished=True)

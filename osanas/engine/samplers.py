@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,52 +20,17 @@ from osanas.strategy.known_cost import KnownCost, Price
 from osanas.study.config import OptunaSampler
 
 
-class FirstRungs(BaseSampler):
-    """Another sampler, from which promotions are hidden: it sees one value a candidate, that of its first rung.
+class FirstRungs(Study):
+    """A study for a sampler to be asked, without promotions: it sees one value a candidate, that of its first rung.
 
     Args:
-        inner: The sampler.
+        study: The whole study.
+        sampler: It reads trials through the one method below.
     """
 
-    def __init__(self, inner: BaseSampler) -> None:
-        self._inner = inner
-
-    def reseed_rng(self) -> None:
-        """As the sampler does."""
-        self._inner.reseed_rng()
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """As the sampler does."""
-        return self._inner.infer_relative_search_space(_WithoutPromotions(study), trial)
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """As the sampler does."""
-        return self._inner.sample_relative(_WithoutPromotions(study), trial, search_space)
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """As the sampler does."""
-        return self._inner.sample_independent(_WithoutPromotions(study), trial, param_name, param_distribution)
-
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """As the sampler does."""
-        if PROMOTED_ATTR not in trial.user_attrs:
-            self._inner.before_trial(_WithoutPromotions(study), trial)
-
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """As the sampler does."""
-        if PROMOTED_ATTR not in trial.user_attrs:
-            self._inner.after_trial(_WithoutPromotions(study), trial, state, values)
-
-
-class _WithoutPromotions(Study):
-    """A study as it would be without promotions. Samplers read trials through this one method."""
-
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, sampler: BaseSampler) -> None:
         vars(self).update(vars(study))  # its storage and caches; the database is not asked again
+        self.sampler = sampler
 
     def _get_trials(
         self,

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from osanas.engine import optuna_study as adapter
@@ -120,18 +119,19 @@ class Worker:
         # workers of equal seeds propose equal candidates
         self._strategy = KnownCost(Features(self.at), self._config.seed + 1_000_003 * now.others.older)
         self._price = self._evaluating.price if self._config.sampler == "known-cost" else None
-        self.study.sampler = self._sampler(now)
+        self._asked = self._study_to_ask(now)
         left_out = StartingPoints(self.at, limits).left_out
         if left_out:
             self.announcer.note(f"Starting points over a limit are left out: {'; '.join(left_out)}.")
 
-    def _sampler(self, now: Snapshot) -> BaseSampler:
+    def _study_to_ask(self, now: Snapshot) -> optuna.study.Study:
         # a seed that differs between runs and workers, since samplers of equal seeds repeat each other
         done = len(self.study.get_trials(deepcopy=False))
         seed = (self._config.seed * 1_000_003 + done * 1009 + now.others.older) % 2**32
         if self._config.sampler == "known-cost":
-            return KnownCostSampler(self._strategy, lambda: self._now.history, self._evaluating.price, seed)
-        return FirstRungs(make_sampler(self._config.sampler, seed))
+            known_cost = KnownCostSampler(self._strategy, lambda: self._now.history, self._evaluating.price, seed)
+            return FirstRungs(self.study, known_cost)
+        return FirstRungs(self.study, make_sampler(self._config.sampler, seed))
 
     # a step ------------------------------------------------------------------------------------------------------
 
@@ -222,7 +222,7 @@ class Worker:
     def _ask(self, number: int | None) -> None:
         """Evaluates what the sampler proposes, or a trial that was asked for before."""
         if number is None:
-            trial = adapter.ask(self.study, self.at)
+            trial = adapter.ask(self._asked, self.at)
         else:
             trial = adapter.adopt_trial(self.study, adapter.by_number(self.study, number))
         proposed = adapter.decode(self.at, trial.params)

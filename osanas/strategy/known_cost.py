@@ -47,7 +47,7 @@ class KnownCost:
     _best: tuple[object, tuple[Architecture | None, float]] | None = None
 
     def __post_init__(self) -> None:
-        self._rows = RowCache.of(self.features)
+        self._rows = RowCache(self.features)
 
     def propose(self, history: History, price: Price | None = None) -> Architecture | None:
         """As ``best_new``, without its worth."""

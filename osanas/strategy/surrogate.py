@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,34 +23,23 @@ _MOST_POINTS = 500
 """Points of the accuracy model, whose cost rises with their cube."""
 
 
-@dataclass
 class RowCache:
-    """Feature rows of architectures, each computed once."""
+    """The feature rows ``accuracy`` and ``cost`` of architectures, each computed once."""
 
-    features: Features
-    _accuracy: dict[str, Array]
-    _cost: dict[str, Array]
-
-    @classmethod
-    def of(cls, features: Features) -> RowCache:
-        """An empty one."""
-        return cls(features, {}, {})
-
-    def accuracy(self, architectures: Sequence[Architecture]) -> Array:
-        """As ``Features.accuracy``."""
-        missing = _missing(architectures, self._accuracy)
-        self._accuracy |= dict(zip(missing, self.features.accuracy(list(missing.values())), strict=True))
-        return np.array([self._accuracy[member.digest] for member in architectures])
-
-    def cost(self, architectures: Sequence[Architecture]) -> Array:
-        """As ``Features.cost``."""
-        missing = _missing(architectures, self._cost)
-        self._cost |= dict(zip(missing, self.features.cost(list(missing.values())), strict=True))
-        return np.array([self._cost[member.digest] for member in architectures])
+    def __init__(self, features: Features) -> None:
+        self.accuracy = _once(features.accuracy)
+        self.cost = _once(features.cost)
 
 
-def _missing(architectures: Sequence[Architecture], cache: dict[str, Array]) -> dict[str, Architecture]:
-    return {member.digest: member for member in architectures if member.digest not in cache}
+def _once(rows_of: Callable[[Sequence[Architecture]], Array]) -> Callable[[Sequence[Architecture]], Array]:
+    known: dict[str, Array] = {}
+
+    def rows(architectures: Sequence[Architecture]) -> Array:
+        missing = {member.digest: member for member in architectures if member.digest not in known}
+        known.update(zip(missing, rows_of(list(missing.values())), strict=True))
+        return np.array([known[member.digest] for member in architectures])
+
+    return rows
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ FULL = (9,)
 
 
 def fitted(known: History) -> Surrogate:
-    found = fit(known, RowCache.of(FEATURES))
+    found = fit(known, RowCache(FEATURES))
     assert found is not None
     return found
 
 
 def test_nothing_is_fitted_to_too_few() -> None:
     known = [seen(member, FULL) for member in members(FIRST)]
-    assert fit(history(known[1:], FULL), RowCache.of(FEATURES)) is None
-    assert fit(history(known, FULL), RowCache.of(FEATURES)) is not None
+    assert fit(history(known[1:], FULL), RowCache(FEATURES)) is None
+    assert fit(history(known, FULL), RowCache(FEATURES)) is not None
 
 
 def test_closed_candidates_teach_no_accuracy_and_those_without_costs_teach_nothing() -> None:
@@ -35,7 +35,7 @@ def test_closed_candidates_teach_no_accuracy_and_those_without_costs_teach_nothi
 
 
 def test_costs_of_members_that_are_no_candidates_are_learned_too() -> None:
-    rows, known = RowCache.of(FEATURES), [seen(member, FULL) for member in members(FIRST)]
+    rows, known = RowCache(FEATURES), [seen(member, FULL) for member in members(FIRST)]
     priced = [CandidateState(member.digest, member, costs(member)) for member in members(40, seed=1)]
     ahead = members(60, seed=3)
     truth = [costs(member)["latency_ms"] for member in ahead]
