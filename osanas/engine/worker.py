@@ -96,7 +96,8 @@ class Worker:
             self._lease = lease
             now = self._look()
             self._check_trials(now)
-            self.announcer.tell(self._started(now))
+            storage, space = masked(self.store.url), self.at.space
+            self.announcer.tell(SearchStarted(self.record, storage, space.name, space.size, now.trained))
             self._begin(now)
             again = Remeasurement(self.record.name, self._evaluating.measuring, self.announcer.tell)
             again.left_behind(remeasure=self.remeasure, ask=self.ask)
@@ -313,20 +314,3 @@ class Worker:
                 f"Optuna's tables of the study '{self.record.name}' hold {held} trials, but trial {known} is known.",
                 "Restore the database from a copy, or start a new study.",
             )
-
-    def _started(self, now: Snapshot) -> SearchStarted:
-        return SearchStarted(
-            study=self.record.name,
-            storage=masked(self.store.url),
-            folder=self.folder,
-            objectives=self.record.objectives,
-            energy_source=self.record.energy_source,
-            device=self.record.device,
-            sampler=self._config.sampler,
-            space=self.at.space.name,
-            space_size=self.at.space.size,
-            rungs=self.record.rungs,
-            trained=now.trained,
-            target=self._config.trials,
-            limits=self.record.limits,
-        )

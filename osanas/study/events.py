@@ -4,31 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from osanas.genotype.architecture import Architecture
-from osanas.study.objectives import Limits
-from osanas.study.records import Candidate, CurvePoint, Holder
+from osanas.study.records import Candidate, CurvePoint, Holder, StudyRecord
 
 
 @dataclass(frozen=True)
 class SearchStarted:
-    """A search begins or continues."""
+    """A search begins or continues, with so many candidates trained before."""
 
-    study: str
+    record: StudyRecord
     storage: str
-    folder: Path
-    objectives: tuple[str, ...]
-    energy_source: str | None
-    device: dict[str, Any]
-    sampler: str
     space: str
     space_size: int
-    rungs: tuple[int, ...]
     trained: int
-    target: int
-    limits: Limits
 
 
 @dataclass(frozen=True)

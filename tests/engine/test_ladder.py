@@ -77,7 +77,7 @@ def test_what_a_listener_is_told(job: Job) -> None:
     events: list[Event] = []
     view = search(job, listener=events.append)
     (begun,) = [event for event in events if isinstance(event, SearchStarted)]
-    assert begun.rungs == RUNGS
+    assert begun.record.rungs == RUNGS
     started = {event.trial: event for event in events if isinstance(event, CandidateStarted)}
     for candidate in view.candidates():
         event = started[candidate.trial]

@@ -378,6 +378,6 @@ def test_the_start_tells_how_far_it_is(job: Job) -> None:
             replace(job, trials=trials),
             listener=lambda event: begun.append(event) if isinstance(event, SearchStarted) else None,
         )
-    assert [(event.trained, event.target) for event in begun] == [(0, 2), (2, 4)]
+    assert [(event.trained, event.record.config.trials) for event in begun] == [(0, 2), (2, 4)]
     assert begun[0].space_size == 144
     assert begun[0].storage.startswith("sqlite:///")

@@ -101,8 +101,8 @@ class _Lines:
         match event:
             case SearchStarted():
                 self.clock.start(event.trained)
-                self._rungs = len(event.rungs)
-                self.score = next(filterfalse(is_cost, event.objectives), self.score)
+                self._rungs = len(event.record.rungs)
+                self.score = next(filterfalse(is_cost, event.record.objectives), self.score)
                 return _opening(event)
             case CandidateStarted(trial=trial, continued=True):
                 return f"trial {trial} goes on where another process left it"
@@ -149,14 +149,15 @@ class _Lines:
 
 
 def _opening(event: SearchStarted) -> str:
-    device = event.device.get("name", "unknown device")
-    source = f", energy {event.energy_source}" if event.energy_source else ""
+    record = event.record
+    device = record.device.get("name", "unknown device")
+    source = f", energy {record.energy_source}" if record.energy_source else ""
     resumed = f"; {event.trained} trained already" if event.trained else ""
     return (
-        f"study {event.study} in {event.storage}\n"
-        f"space {event.space} ({members(event.space_size)}), sampler {event.sampler}, "
-        f"{_ladder(event.rungs)}, {counted(event.target, 'candidate')}{resumed}\n"
-        f"objectives {', '.join(event.objectives)} on {device}{source}"
+        f"study {record.name} in {event.storage}\n"
+        f"space {event.space} ({members(event.space_size)}), sampler {record.config.sampler}, "
+        f"{_ladder(record.rungs)}, {counted(record.config.trials, 'candidate')}{resumed}\n"
+        f"objectives {', '.join(record.objectives)} on {device}{source}"
     )
 
 
@@ -188,8 +189,9 @@ class _Live:
         self.lines.listen(event)
         match event:
             case SearchStarted():
-                self._count = f"{event.trained}/{event.target}"
-                self._show("", event.trained, event.target)
+                target = event.record.config.trials
+                self._count = f"{event.trained}/{target}"
+                self._show("", event.trained, target)
             case CandidateStarted():
                 doing = "measuring" if event.promoted_from is None else f"promoted from {event.promoted_from}"
                 self._show(f"trial {event.trial}: {doing}")

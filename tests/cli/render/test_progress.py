@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -11,27 +11,22 @@ from rich.progress import Progress, TextColumn
 from osanas.cli.render.numbers import duration
 from osanas.cli.render.progress import _Clock, _Lines, _Live, progress
 from osanas.genotype.space import SearchSpace
+from osanas.study.config import StudyConfig
 from osanas.study.events import CandidateDone, CandidateStarted, EpochDone, Note, Remeasuring, SearchStarted, Waiting
-from osanas.study.objectives import Limits
-from osanas.study.records import Candidate, CurvePoint, Holder
+from osanas.study.records import Candidate, CurvePoint, Holder, StudyRecord
 from tests.fakes import SMALL
 
 MEMBER = SearchSpace.from_dict(SMALL).smallest()
-STARTED = SearchStarted(
-    study="s",
-    storage="sqlite:///studies/s/study.db",
-    folder=Path("studies/s"),
-    objectives=("accuracy", "latency_ms", "energy_mj"),
-    energy_source="rapl",
-    device={"name": "Fast CPU"},
-    sampler="tpe",
-    space="small",
-    space_size=144,
-    rungs=(1,),
-    trained=2,
-    target=6,
-    limits=Limits(),
-)
+IDENTITY = {"objectives": ["accuracy", "latency_ms", "energy_mj"], "energy_source": "rapl", "rungs": [1]}
+
+
+def begun(*, trained: int = 2, trials: int = 6, size: int = 144, **identity: Any) -> SearchStarted:
+    config = StudyConfig(sampler="tpe", trials=trials)
+    record = StudyRecord(1, "s", IDENTITY | identity, config, {"name": "Fast CPU"}, 0.0)
+    return SearchStarted(record, "sqlite:///studies/s/study.db", "small", size, trained)
+
+
+STARTED = begun()
 COMPLETE = Candidate(
     trial=7,
     digest="a1:0",
@@ -64,19 +59,19 @@ def test_opening() -> None:
         "space small (144 members), sampler tpe, 1 epoch a candidate, 6 candidates; 2 trained already",
         "objectives accuracy, latency_ms, energy_mj on Fast CPU, energy rapl",
     ]
-    fresh = replace(STARTED, trained=0, target=1, rungs=(5,), energy_source=None, space_size=3 * 10**11)
+    fresh = begun(trained=0, trials=1, rungs=[5], energy_source=None, size=3 * 10**11)
     assert lines().line(fresh).splitlines()[1:] == [
         "space small (3.0e+11 members), sampler tpe, 5 epochs a candidate, 1 candidate",
         "objectives accuracy, latency_ms, energy_mj on Fast CPU",
     ]
-    assert lines().line(replace(STARTED, rungs=(1, 3, 9))).splitlines()[1] == (
+    assert lines().line(begun(rungs=[1, 3, 9])).splitlines()[1] == (
         "space small (144 members), sampler tpe, 1, 3 or 9 epochs a candidate, 6 candidates; 2 trained already"
     )
 
 
 def test_the_rung_and_promotions_are_told() -> None:
     told = lines()
-    told.line(replace(STARTED, rungs=(1, 3)))
+    told.line(begun(rungs=[1, 3]))
     first = told.line(CandidateDone(COMPLETE, 3, 6, 1, 0.1))
     assert first.startswith("3/6  trial 7  1 epoch  accuracy 0.9000  ")
     promoted = replace(COMPLETE, trial=9, epochs=3, promoted_from=7)
@@ -202,7 +197,7 @@ def test_duration(seconds: float, words: str) -> None:
 
 def test_the_score_of_another_task_is_told_by_its_name() -> None:
     told = lines()
-    told.line(replace(STARTED, objectives=("dice", "latency_ms")))
+    told.line(begun(objectives=["dice", "latency_ms"]))
     assert "trial 7  dice 0.9000  1.23 ms" in told.line(CandidateDone(COMPLETE, 3, 6, 1, 0.1))
 
 
