@@ -11,10 +11,11 @@ bounded from below by ``2 sqrt(h w B / k^2) + B / (h w)`` for ``B`` multiply-add
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,37 +24,22 @@ from torch.utils._pytree import tree_leaves
 
 from osanas.errors import UsageError
 
-LayerKind = Literal["conv2d", "conv_transpose2d", "linear"]
-
 _aten = torch.ops.aten
 _MATRIX_PRODUCTS = (_aten.mm.default, _aten.addmm.default, _aten.bmm.default, _aten.baddbmm.default)
 _WITH_BIAS_FIRST = (_aten.addmm.default, _aten.baddbmm.default)
-_COPIES = frozenset({"clone", "copy", "_to_copy", "detach", "lift_fresh", "as_strided"})
-_CONSTANTS = frozenset(
-    {
-        "arange",
-        "empty",
-        "empty_like",
-        "fill",
-        "full",
-        "new_empty",
-        "new_zeros",
-        "ones",
-        "scalar_tensor",
-        "zero",
-        "zeros",
-    }
-)
-"""With copies, what computes nothing; views are told by the memory they share."""
+_COPIES = "clone copy _to_copy detach lift_fresh as_strided"
+_CONSTANTS = "arange empty empty_like fill full new_empty new_zeros ones scalar_tensor zero zeros"
+_COMPUTE_NOTHING = frozenset(f"{_COPIES} {_CONSTANTS}".split())
+"""Beside views, which are told by the memory they share."""
+
+_REFUSALS = (RuntimeError, TypeError, ValueError)
+"""What a network raises that cannot be run."""
 
 
 @dataclass(frozen=True)
 class LayerCost:
     """One run of a 2-D convolution or linear layer, for one image."""
 
-    name: str
-    """Path of the module that ran it, such as ``backbone.stem.conv1.conv``."""
-    kind: LayerKind
     multiply_adds: int
     memory_access_elements: int
     """Input, output and weight elements; the bias is not counted."""
@@ -133,8 +119,22 @@ def count_costs(model: nn.Module, input_shape: tuple[int, int, int]) -> Costs:
     Raises:
         UsageError: If the network cannot take such an input.
     """
+    state = {name: tensor.detach().to("meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+    weights = [*model.parameters(), *model.buffers()]
+    device = weights[0].device if weights else torch.device("cpu")
     with _evaluation_mode(model):
-        trace = _run_on_meta(model, input_shape) or _run_in_place(model, input_shape)
+        try:
+            on_meta = partial(torch.func.functional_call, model, state)
+            trace = _traced(model, on_meta, state.values(), input_shape, torch.device("meta"))
+        except _REFUSALS:  # it holds tensors or control flow that need values
+            try:
+                trace = _traced(model, model, weights, input_shape, device)
+            except _REFUSALS as error:
+                shape, reason = "x".join(map(str, input_shape)), str(error).strip().partition("\n")[0]
+                raise UsageError(
+                    f"The network cannot take an input of {shape}: {reason.rstrip('. ')}.",
+                    "Give the channels and the resolution it expects.",
+                ) from error
     return Costs(
         layers=tuple(trace.layers),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
@@ -143,34 +143,17 @@ def count_costs(model: nn.Module, input_shape: tuple[int, int, int]) -> Costs:
     )
 
 
-def _run_on_meta(model: nn.Module, input_shape: tuple[int, int, int]) -> _Trace | None:
-    """Runs shapes only; None if the network holds tensors or control flow that need values."""
-    state = {name: tensor.detach().to("meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
-    image = torch.empty(1, *input_shape, device="meta", dtype=_float_type(model))
-    trace = _Trace(model, list(state.values()), image)
-    try:
-        with trace.running():
-            trace.keep(torch.func.functional_call(model, state, (image,)))
-    except (RuntimeError, NotImplementedError, TypeError, ValueError):
-        return None
-    return trace
-
-
-def _run_in_place(model: nn.Module, input_shape: tuple[int, int, int]) -> _Trace:
-    weights = [*model.parameters(), *model.buffers()]
-    device = weights[0].device if weights else torch.device("cpu")
+def _traced(
+    model: nn.Module,
+    forward: Callable[[Tensor], Any],
+    weights: Iterable[Tensor],
+    input_shape: tuple[int, int, int],
+    device: torch.device,
+) -> _Trace:
+    """A forward pass of the network on an image of zeros."""
     image = torch.zeros(1, *input_shape, device=device, dtype=_float_type(model))
-    trace = _Trace(model, weights, image)
-    try:
-        with trace.running():
-            trace.keep(model(image))
-    except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
-        shape = "x".join(map(str, input_shape))
-        reason = str(error).strip().partition("\n")[0]
-        raise UsageError(
-            f"The network cannot take an input of {shape}: {reason.rstrip('. ')}.",
-            "Give the channels and the resolution it expects.",
-        ) from error
+    trace = _Trace(weights, image)
+    trace.watch(model, lambda: forward(image))
     return trace
 
 
@@ -189,61 +172,43 @@ def _evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-@dataclass(frozen=True)
-class _Step:
-    """Memory that one operation reads and writes, by identity."""
-
-    reads: frozenset[int]
-    writes: frozenset[int]
-
-
 class _Trace(TorchDispatchMode):
     """Sees every operation of a forward pass, below autograd, and which module ran it."""
 
-    def __init__(self, model: nn.Module, weights: list[Tensor], image: Tensor) -> None:
+    def __init__(self, weights: Iterable[Tensor], image: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.layers: list[LayerCost] = []
         self.uncounted: dict[str, None] = {}
-        self._model = model
-        self._modules: list[tuple[str, nn.Module]] = []
-        self._weights = {_memory(weight) for weight in weights}
-        self._steps: list[_Step] = []
-        self._image = _memory(image)
-        self._bytes = {self._image: image.untyped_storage().nbytes()}
+        self._modules: list[nn.Module] = []
         # Identities stay unique only while the memory lives; on the meta device that costs nothing.
         self._alive: list[Tensor] = [image, *weights]
+        self._image, *weight_memories = map(_memory, self._alive)
+        self._weights = frozenset(weight_memories)
+        self._bytes = {self._image: image.untyped_storage().nbytes()}
+        self._steps: list[tuple[frozenset[int], frozenset[int]]] = []  # memory that each operation reads and writes
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Watches what runs inside, without gradients."""
-        hooks = []
-        # The fused attention kernel would hide the linear layers inside it.
-        fused = torch.backends.mha.get_fastpath_enabled()
-        torch.backends.mha.set_fastpath_enabled(False)
-        for name, module in self._model.named_modules():
-            hooks.append(module.register_forward_pre_hook(self._enter(name)))
-            hooks.append(module.register_forward_hook(self._leave, always_call=True))
-        try:
+    def watch(self, model: nn.Module, forward: Callable[[], Any]) -> None:
+        """Runs a forward pass without gradients."""
+        with ExitStack() as stack:
+            # The fused attention kernel would hide the linear layers inside it.
+            stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
+            torch.backends.mha.set_fastpath_enabled(False)
+            for module in model.modules():
+                stack.enter_context(module.register_forward_pre_hook(self._enter))
+                stack.enter_context(module.register_forward_hook(self._leave, always_call=True))
             with torch.no_grad(), self:
-                yield
-        finally:
-            torch.backends.mha.set_fastpath_enabled(fused)
-            for hook in hooks:
-                hook.remove()
-
-    def keep(self, outputs: Any) -> None:
-        """Marks what the caller gets: it is read after the last operation."""
-        self._steps.append(_Step(self._memories(outputs), frozenset()))
+                outputs = forward()
+        self._steps.append((self._memories(outputs), frozenset()))  # the caller reads after the last operation
 
     def peak_activation_bytes(self) -> int:
         """See ``Costs.peak_activation_bytes``."""
-        last_read = {memory: index for index, step in enumerate(self._steps) for memory in step.reads}
+        last_read = {memory: index for index, (reads, _) in enumerate(self._steps) for memory in reads}
         live = last_read.keys() & {self._image}
         peak = 0
-        for index, step in enumerate(self._steps):
-            live |= step.writes & last_read.keys()
+        for index, (reads, writes) in enumerate(self._steps):
+            live |= writes & last_read.keys()
             peak = max(peak, sum(self._bytes[memory] for memory in live))
-            live -= {memory for memory in step.reads if last_read[memory] == index}
+            live -= {memory for memory in reads if last_read[memory] == index}
         return peak
 
     def __torch_dispatch__(
@@ -257,27 +222,26 @@ class _Trace(TorchDispatchMode):
             self._alive.append(tensor)
             self._bytes[_memory(tensor)] = tensor.untyped_storage().nbytes()
         if fresh or func._schema.is_mutable:
-            self._steps.append(_Step(reads, frozenset(map(_memory, fresh))))
+            self._steps.append((reads, frozenset(map(_memory, fresh))))
             self._count(func, args, tensors)
         return result
 
     def _count(self, func: Any, args: tuple[Any, ...], results: list[Tensor]) -> None:
-        name, module = self._modules[-1] if self._modules else ("", self._model)
         if func is _aten.convolution.default and args[0].dim() == 4:
-            self.layers.append(_convolution(name, args, results[0]))
-        elif func in _MATRIX_PRODUCTS and (operands := self._linear_operands(func, args, module)):
-            self.layers.append(_linear(name, *operands))
+            self.layers.append(_convolution(args, results[0]))
+        elif func in _MATRIX_PRODUCTS and (operands := self._linear_operands(func, args)):
+            self.layers.append(_linear(*operands))
         else:
             operation = func.overloadpacket.__name__.removesuffix("_")
             if operation == "convolution":
                 operation = f"conv{args[0].dim() - 2}d"
-            if operation not in _COPIES | _CONSTANTS:
+            if operation not in _COMPUTE_NOTHING:
                 self.uncounted[operation] = None
 
-    def _linear_operands(self, func: Any, args: tuple[Any, ...], module: nn.Module) -> tuple[Tensor, Tensor] | None:
+    def _linear_operands(self, func: Any, args: tuple[Any, ...]) -> tuple[Tensor, Tensor] | None:
         """Input and weight of a matrix product with a weight; None if both sides are activations."""
         left, right = args[1:3] if func in _WITH_BIAS_FIRST else args[:2]
-        if _memory(right) in self._weights or isinstance(module, nn.Linear):
+        if _memory(right) in self._weights or (self._modules and isinstance(self._modules[-1], nn.Linear)):
             return left, right
         return (right.mT, left.mT) if _memory(left) in self._weights else None
 
@@ -286,11 +250,8 @@ class _Trace(TorchDispatchMode):
         tensors = (leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
         return frozenset(map(_memory, tensors)) & self._bytes.keys()
 
-    def _enter(self, name: str) -> Any:
-        def hook(module: nn.Module, _inputs: Any) -> None:
-            self._modules.append((name, module))
-
-        return hook
+    def _enter(self, module: nn.Module, _inputs: Any) -> None:
+        self._modules.append(module)
 
     def _leave(self, _module: nn.Module, _inputs: Any, _outputs: Any) -> None:
         self._modules.pop()
@@ -301,33 +262,19 @@ def _memory(tensor: Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
 
 
-def _convolution(name: str, args: tuple[Any, ...], output: Tensor) -> LayerCost:
-    inputs, weight = args[0], args[1]
-    transposed, groups = args[6], args[8]
+def _convolution(args: tuple[Any, ...], output: Tensor) -> LayerCost:
+    inputs, weight, transposed, groups = args[0], args[1], args[6], args[8]
     in_map, out_map = math.prod(inputs.shape[2:]), math.prod(output.shape[2:])
     # A transposed convolution spreads every input element over a kernel; the other gathers one per output element.
     multiply_adds = weight.numel() * (in_map if transposed else out_map)
-    same_map = inputs.shape[2:] == output.shape[2:]
-    return LayerCost(
-        name=name,
-        kind="conv_transpose2d" if transposed else "conv2d",
-        multiply_adds=multiply_adds,
-        memory_access_elements=inputs.numel() + output.numel() + weight.numel(),
-        memory_access_bound=memory_access_bound(multiply_adds, out_map, math.prod(weight.shape[2:]))
-        if same_map and groups == 1 and not transposed
-        else None,
-    )
+    is_bounded = inputs.shape[2:] == output.shape[2:] and groups == 1 and not transposed
+    bound = memory_access_bound(multiply_adds, out_map, math.prod(weight.shape[2:])) if is_bounded else None
+    return LayerCost(multiply_adds, inputs.numel() + output.numel() + weight.numel(), bound)
 
 
-def _linear(name: str, inputs: Tensor, weight: Tensor) -> LayerCost:
+def _linear(inputs: Tensor, weight: Tensor) -> LayerCost:
     """A linear layer is a 1x1 convolution over a map of as many elements as it has input rows."""
     rows = math.prod(inputs.shape[:-1])
     wide, narrow = weight.shape[-2:]
     multiply_adds = rows * wide * narrow
-    return LayerCost(
-        name=name,
-        kind="linear",
-        multiply_adds=multiply_adds,
-        memory_access_elements=rows * (wide + narrow) + wide * narrow,
-        memory_access_bound=memory_access_bound(multiply_adds, rows, 1),
-    )
+    return LayerCost(multiply_adds, rows * (wide + narrow) + wide * narrow, memory_access_bound(multiply_adds, rows, 1))

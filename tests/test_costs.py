@@ -70,16 +70,15 @@ def test_every_layer_has_half_the_flops_that_torch_counts(name: str) -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(images)
     counts = counter.get_flop_counts()
-    layers = {
-        path: sum(counts[f"{type(model).__name__}.{path}"].values())
+    layers = [
+        sum(counts[f"{type(model).__name__}.{path}"].values())
         for path, module in model.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear)
-    }
+    ]
 
     costs = count_costs(model, (3, 64, 64))
 
-    assert {layer.name: 2 * layer.multiply_adds for layer in costs.layers} == layers
-    assert len(costs.layers) == len(layers)
+    assert sorted(2 * layer.multiply_adds for layer in costs.layers) == sorted(layers)
 
 
 class TestBound:
@@ -145,7 +144,6 @@ class TestLayers:
     def test_transposed_convolution(self) -> None:
         layer = _only_layer(nn.ConvTranspose2d(6, 4, 2, stride=2), 6, 5, 5)
 
-        assert layer.kind == "conv_transpose2d"
         assert layer.multiply_adds == 25 * 6 * 4 * 4
         assert layer.memory_access_elements == 6 * 25 + 4 * 100 + 96
 
@@ -153,7 +151,6 @@ class TestLayers:
     def test_linear(self, bias: bool) -> None:
         layer = _only_layer(nn.Sequential(nn.Flatten(), nn.Linear(48, 10, bias=bias)), 3, 4, 4)
 
-        assert (layer.name, layer.kind) == ("1", "linear")
         assert layer.multiply_adds == 480
         assert layer.memory_access_elements == 48 + 10 + 480
 
@@ -166,7 +163,7 @@ class TestLayers:
         assert layer.memory_access_bound is not None
         assert layer.memory_access_bound <= layer.memory_access_elements
 
-    def test_names_in_order_and_repeats(self) -> None:
+    def test_a_layer_that_runs_twice_counts_twice(self) -> None:
         class Twice(nn.Module):
             def __init__(self) -> None:
                 super().__init__()
@@ -179,7 +176,7 @@ class TestLayers:
 
         costs = _costs(Twice(), 3, 2, 2)
 
-        assert [layer.name for layer in costs.layers] == ["first", "second", "second"]
+        assert [layer.multiply_adds for layer in costs.layers] == [4 * 12, 4 * 16, 4 * 16]
         assert costs.parameters == 3 * 4 + 4 + 4 * 4 + 4
 
     def test_weights_used_without_a_module_call(self) -> None:
@@ -195,7 +192,7 @@ class TestLayers:
 
         costs = _costs(Functional(), 3, 6, 6)
 
-        assert [(layer.kind, layer.multiply_adds) for layer in costs.layers] == [("conv2d", 36 * 108), ("linear", 20)]
+        assert [layer.multiply_adds for layer in costs.layers] == [36 * 108, 20]
 
     def test_attention_s_linear_layers_count_and_its_matrix_products_are_named(self) -> None:
         class Tokens(nn.Module):
@@ -211,7 +208,6 @@ class TestLayers:
         costs = _costs(Tokens(), 8, 3, 3)
 
         assert costs.multiply_adds == 9 * (8 * 24 + 8 * 8)
-        assert {layer.kind for layer in costs.layers} == {"linear"}
         assert "bmm" in costs.uncounted
 
     def test_shared_parameters_count_once(self) -> None:
