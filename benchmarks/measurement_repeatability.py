@@ -28,7 +28,8 @@ from osanas.genotype.space import SearchSpace
 from osanas.machine.device import resolve_device
 from osanas.measure.energy.choose import open_meter
 from osanas.measure.energy.meter import EnergyMeter
-from osanas.measure.measurement import Measurement, measure
+from osanas.measure.measurement import Measurement
+from osanas.measure.network import measure
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.rounds import per_round, pooled
 from osanas.measure.runtimes import resolve_runtime

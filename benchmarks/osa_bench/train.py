@@ -29,7 +29,7 @@ from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
-from osanas.measure.measurement import measure
+from osanas.measure.network import measure
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.rounds import interleaved, per_round
 from osanas.models.build import build

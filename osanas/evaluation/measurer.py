@@ -16,7 +16,8 @@ from osanas.evaluation.keys import network_key
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
 from osanas.measure.energy.meter import EnergyMeter
-from osanas.measure.measurement import Measurement, key_digest, measure
+from osanas.measure.measurement import Measurement, key_digest
+from osanas.measure.network import measure
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.setup import Setup
 from osanas.study.flags import meaning

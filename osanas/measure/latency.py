@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Literal
 
 import torch
 
 from osanas.errors import CandidateError
 from osanas.machine.clock import Clock, now_s
 from osanas.machine.conditions import MachineWatch, contention_flags
+from osanas.measure.measurement import Measurement, StoppedBy
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.statistics import (
     FEWEST_FOR_INTERVAL,
@@ -22,8 +22,6 @@ from osanas.measure.statistics import (
     relative_half_width,
 )
 from osanas.measure.workload import Block, Workload
-
-StoppedBy = Literal["interval", "plateau", "cap"]
 
 _PATIENCE = 3
 """How many times the cap may pass while almost every block is disturbed."""
@@ -38,54 +36,19 @@ _LAUNCH_BOUND = 0.8
 """A CUDA graph that takes less than this share of the eager network's time shows that launching takes the rest."""
 
 
-@dataclass(frozen=True)
-class Latency:
-    """Latency of one batch.
-
-    Attributes:
-        median_ms: Median of the blocks: from the start of a forward pass to the end of its work on the device.
-        interval_ms: Its 95 % confidence interval, by order statistics.
-        blocks_ms: Milliseconds per iteration of the blocks that count, in order.
-        disturbed_blocks_ms: The blocks that do not count, because the processor was taken away meanwhile.
-        iterations: Iterations of the blocks that count.
-        converged: Whether the interval is as narrow as the protocol asks.
-        stopped_by: What ended the blocks: see ``stop_reason``.
-        flags: ``unstable`` (nearly every block was disturbed, so all of them count), ``noisy`` or ``very_noisy``
-            (interquartile range above 10 or 25 % of the median), ``warmup_unstable``, ``contended`` (other work or the
-            hypervisor kept the processors busy), ``launch_bound`` (the GPU waits for launches: the figure ranks kernels
-            and Python, not arithmetic).
-        notes: What a reader of the figures should know.
-        conditions: What the machine is set to and did meanwhile, as JSON.
-        gpu_time_ms: Median of the blocks that a GPU timed itself, launches back to back; None on a CPU.
-        gpu_time_interval_ms: Its 95 % confidence interval; None on a CPU.
-        percentiles_ms: ``p90``, ``p95``, ``p99`` of single iterations in the blocks that count, each where there are
-            enough of them.
-        runtime_details: What the runtime tells of itself.
-    """
-
-    median_ms: float
-    interval_ms: tuple[float, float]
-    blocks_ms: tuple[float, ...]
-    disturbed_blocks_ms: tuple[float, ...]
-    iterations: int
-    converged: bool
-    stopped_by: StoppedBy
-    flags: tuple[str, ...]
-    notes: tuple[str, ...]
-    conditions: dict[str, Any]
-    gpu_time_ms: float | None
-    gpu_time_interval_ms: tuple[float, float] | None
-    percentiles_ms: dict[str, float]
-    runtime_details: dict[str, Any]
-
-
-def time_workload(workload: Workload, protocol: MeasurementProtocol, *, clock: Clock) -> Latency:
-    """Latency by the host's clock, a GPU's own time beside it: warms up, takes blocks until ``stop_reason`` says so.
+def time_workload(workload: Workload, protocol: MeasurementProtocol, *, clock: Clock) -> Measurement:
+    """A measurement without energy: warms up, and takes blocks until ``stop_reason`` says so.
 
     Args:
         workload: From ``open_workload``.
         protocol: How to warm up, how long a block is, and when to stop.
         clock: The host's.
+
+    Returns:
+        Latency by the host's clock, a GPU's own time beside it, and these flags: ``unstable`` (nearly every block was
+        disturbed, so all of them count), ``noisy`` or ``very_noisy`` (interquartile range above 10 or 25 % of the
+        median), ``warmup_unstable``, ``contended`` (other work or the hypervisor kept the processors busy),
+        ``launch_bound`` (the GPU waits for launches: the figure ranks kernels and Python, not arithmetic).
     """
     iteration_ms, is_stable = _warm_up(workload, protocol, clock)
     watch = MachineWatch(clock)
@@ -94,9 +57,9 @@ def time_workload(workload: Workload, protocol: MeasurementProtocol, *, clock: C
     blocks, gpu = [block.iteration_ms for block in taken.counted], taken.gpu_ms
     graph_ms, graph_notes = _graph_time(workload, taken.per_block) if gpu else (None, ())
     is_launch_bound = graph_ms is not None and graph_ms < _LAUNCH_BOUND * median(gpu)
-    return Latency(
-        median_ms=median(blocks),
-        interval_ms=median_interval(blocks),
+    return Measurement(
+        latency_ms=median(blocks),
+        latency_interval_ms=median_interval(blocks),
         blocks_ms=tuple(blocks),
         disturbed_blocks_ms=tuple(block.iteration_ms for block in taken.disturbed),
         iterations=taken.per_block * len(blocks),

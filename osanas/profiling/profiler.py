@@ -14,7 +14,8 @@ from osanas.errors import CandidateError, Unavailable, UsageError
 from osanas.evaluation.keys import network_key
 from osanas.genotype.closed_form import NetworkShape
 from osanas.measure.energy.meter import EnergyMeter
-from osanas.measure.measurement import Measurement, key_digest, measure, peak_memory_bytes
+from osanas.measure.measurement import Measurement, key_digest
+from osanas.measure.network import measure, peak_memory_bytes
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.rounds import interleaved, per_round, pooled
 from osanas.measure.setup import Setup

@@ -16,7 +16,8 @@ from osanas.machine.exclusive import exclusive
 from osanas.measure.energy.choose import MeterSources, open_meter
 from osanas.measure.energy.estimate import EstimateMeter
 from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergyWindow, Load
-from osanas.measure.measurement import Measurement, key_digest, measure, measurement_key, peak_memory_bytes
+from osanas.measure.measurement import Measurement, key_digest, measurement_key
+from osanas.measure.network import measure, peak_memory_bytes
 from osanas.measure.protocol import MeasurementProtocol
 from tests.measure.simulation import FakeNvml, SimulatedClock
 
@@ -202,8 +203,9 @@ def test_conditions_and_runtime_are_recorded(model: nn.Module, tmp_path: Path) -
 def test_peak_memory_on_a_cpu_is_parameters_and_activations(model: nn.Module) -> None:
     costs = count_costs(model, SHAPE)
     expected = costs.parameters * 4 + costs.peak_activation_bytes
-    assert peak_memory_bytes(model, SHAPE, CPU) == expected
-    assert peak_memory_bytes(model, SHAPE, CPU, MeasurementProtocol(precision="bf16"), costs=costs) == expected // 2
-    assert peak_memory_bytes(model, SHAPE, CPU, MeasurementProtocol(batch_size=3)) == (
-        costs.parameters * 4 + 3 * costs.peak_activation_bytes
-    )
+    for protocol, peak in (
+        (MeasurementProtocol(), expected),
+        (MeasurementProtocol(precision="bf16"), expected // 2),
+        (MeasurementProtocol(batch_size=3), costs.parameters * 4 + 3 * costs.peak_activation_bytes),
+    ):
+        assert peak_memory_bytes(model, SHAPE, CPU, protocol, costs=costs) == peak
