@@ -13,7 +13,7 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from osanas.measure.energy.meter import Exclusivity
+from osanas.measure.energy.meter import worst
 from osanas.measure.energy.windows import TRUE_ALTHOUGH_VOID
 from osanas.measure.measurement import Measurement
 from osanas.measure.protocol import MeasurementProtocol
@@ -99,7 +99,7 @@ def pooled(measurements: Sequence[Measurement], protocol: MeasurementProtocol) -
         iterations=sum(part.iterations for part in measurements),
         stopped_by="interval" if is_narrow else "cap" if "cap" in reasons else "plateau",
         converged=is_narrow and is_agreed,
-        exclusive=_exclusivity(measurements),
+        exclusive=worst({part.exclusive for part in measurements}),
         **energy,
         **_gpu_times(measurements),
         percentiles_ms=_percentiles(measurements),
@@ -149,11 +149,6 @@ def _details(parts: Sequence[Measurement]) -> dict[str, Any]:
     details = parts[0].energy_details
     void = Counter(window["voided_by"] for part in parts for window in part.energy_windows if window["voided_by"])
     return {**details, "void_windows": dict(void)} if "void_windows" in details else details
-
-
-def _exclusivity(parts: Sequence[Measurement]) -> Exclusivity:
-    found = {part.exclusive for part in parts}
-    return "no" if "no" in found else "unknown" if "unknown" in found else "yes"
 
 
 def _gpu_times(parts: Sequence[Measurement]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -16,8 +16,6 @@ from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.energy.nvml_meter import open_nvml
 from osanas.measure.energy.rapl import POWERCAP_ROOT, open_rapl
 from osanas.validation import did_you_mean
-
-__all__ = ["MeterSources", "Unavailable", "open_meter"]
 
 _CHOICES = ("auto", "measured", "nvml", "rapl", "estimated", "none")
 
@@ -60,7 +58,7 @@ def open_meter(choice: str, device: torch.device, *, sources: MeterSources | Non
     if kind == "none":
         return Unavailable("energy is not measured (--energy none)")
     if kind == "estimated":
-        return _estimate(device, ())
+        return EstimateMeter(device.type, torch.get_num_threads())
     if kind == "nvml":
         return _named(choice, _nvml(selector, device, places))
     if kind == "rapl":
@@ -68,7 +66,8 @@ def open_meter(choice: str, device: torch.device, *, sources: MeterSources | Non
     own = _nvml("", device, places) if device.type == "cuda" else open_rapl(places.clock, places.powercap_root)
     if kind == "measured" or isinstance(own, EnergyMeter):
         return _named(choice, own)
-    return _estimate(device, (f"energy is estimated, not measured: {own.reason}",))
+    why = f"energy is estimated, not measured: {own.reason}"
+    return EstimateMeter(device.type, torch.get_num_threads(), (why,))
 
 
 def _nvml(selector: str, device: torch.device, places: MeterSources) -> EnergyMeter | Unavailable:
@@ -80,8 +79,3 @@ def _named(choice: str, meter: EnergyMeter | Unavailable) -> EnergyMeter:
     if isinstance(meter, Unavailable):
         raise UsageError(f"The energy meter '{choice}' is not available: {meter.reason.rstrip('.')}.", meter.fix)
     return meter
-
-
-def _estimate(device: torch.device, notes: tuple[str, ...]) -> EstimateMeter:
-    kind: Literal["cpu", "cuda"] = "cuda" if device.type == "cuda" else "cpu"
-    return EstimateMeter(kind, torch.get_num_threads(), notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:  # meters run without torch
 EnergySource = Literal["nvml", "rapl", "estimated"]
 Exclusivity = Literal["yes", "no", "unknown"]
 """Whether nobody else used a device meanwhile; ``unknown`` where the machine does not tell."""
+
+
+def worst(found: Collection[Exclusivity]) -> Exclusivity:
+    """What is known of several stretches of time together."""
+    return "no" if "no" in found else "unknown" if "unknown" in found else "yes"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ all sockets; ``core`` and ``uncore`` are parts of the package, and ``psys`` hold
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from osanas.errors import EnvironmentFailure, Unavailable
 from osanas.machine.clock import Clock, now_s
 from osanas.machine.exclusive import CPU
 from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, EnergyWindow, Load
-from osanas.measure.energy.windows import chunk_iterations, collect, plausible, reading, run_for
+from osanas.measure.energy.windows import collect, plausible, reading, run_for
 from osanas.measure.protocol import MeasurementProtocol
 
 POWERCAP_ROOT = Path("/sys/class/powercap")
@@ -37,8 +37,6 @@ _ADVANCE_TIMEOUT_S = 0.5
 _MAX_PACKAGE_W = 2000.0
 """More than any socket draws with its memory: a counter that was reset looks like one that wrapped around."""
 
-_SHARED_NOTE = "RAPL counts whatever runs on the processor, other processes too"
-
 _IDLE_SETTLE_S = 0.5
 _IDLE_SECONDS = 2.0
 
@@ -58,7 +56,7 @@ class RaplZone:
         Raises:
             OSError: It cannot be read.
         """
-        return int((self.path / "energy_uj").read_text(encoding="ascii"))
+        return int(_text(self.path / "energy_uj"))
 
     def difference_uj(self, before_uj: int, after_uj: int) -> int:
         """Energy between two readings, over at most one wrap-around."""
@@ -74,43 +72,30 @@ def find_zones(root: Path = POWERCAP_ROOT) -> list[RaplZone]:
     zones: list[RaplZone] = []
     for package in sorted(root.glob("intel-rapl:[0-9]*")):
         # some kernels list subzones at the top too; they are reached through their package
-        if package.name.count(":") != 1 or not _name(package).startswith("package"):
+        if package.name.count(":") != 1 or not (label := _text(package / "name")).startswith("package"):
             continue
-        label = _name(package)
-        zones.append(_zone(package, label))
-        children = sorted(package.glob("intel-rapl:*:*"))
-        zones += [_zone(child, f"{label}/dram") for child in children if _name(child) == "dram"]
+        memories = [child for child in sorted(package.glob("intel-rapl:*:*")) if _text(child / "name") == "dram"]
+        for path, name in ((package, label), *((memory, f"{label}/dram") for memory in memories)):
+            zones.append(RaplZone(path, name, int(_text(path / "max_energy_range_uj"))))
     return zones
 
 
-def _name(path: Path) -> str:
-    return (path / "name").read_text(encoding="ascii").strip()
-
-
-def _zone(path: Path, name: str) -> RaplZone:
-    return RaplZone(path, name, int((path / "max_energy_range_uj").read_text(encoding="ascii")))
+def _text(path: Path) -> str:
+    return path.read_text(encoding="ascii").strip()
 
 
 class RaplMeter(EnergyMeter):
     """Sums the zones' counters over windows without gaps."""
 
     source: ClassVar[EnergySource] = "rapl"
+    method = "counter"
+    lock_name = CPU
+    notes = ("RAPL counts whatever runs on the processor, other processes too",)
 
     def __init__(self, zones: Sequence[RaplZone], clock: Clock) -> None:
         self._zones = tuple(zones)
         self._clock = clock
         self._idle_power_w: float | None = None
-        self.notes = (_SHARED_NOTE,)
-
-    @property
-    def method(self) -> str:
-        """``counter``."""
-        return "counter"
-
-    @property
-    def lock_name(self) -> str | None:
-        """The processor."""
-        return CPU
 
     def describe(self) -> dict[str, Any]:
         """Source, method and zones."""
@@ -137,19 +122,13 @@ class RaplMeter(EnergyMeter):
         self._clock.sleep(_IDLE_SETTLE_S)
         before, start = self._read(), now_s(self._clock)
         self._clock.sleep(_IDLE_SECONDS)
-        joules = self._joules(before, self._read())
-        seconds = now_s(self._clock) - start
+        joules, seconds = self._since(before, start)
         return joules / seconds if joules > 0 else None
 
     def _window(self, load: Load, protocol: MeasurementProtocol) -> EnergyWindow:
-        chunk = chunk_iterations(load)
-        iterations = 0
         before, start = self._read(), now_s(self._clock)
-        while now_s(self._clock) - start < protocol.energy_window_seconds:
-            load.run(chunk)
-            iterations += chunk
-        joules = self._joules(before, self._read())
-        seconds = now_s(self._clock) - start
+        iterations = run_for(load, protocol.energy_window_seconds, self._clock)
+        joules, seconds = self._since(before, start)
         # idle power is no floor here: another process may have ended since
         sockets = len({zone.name.partition("/")[0] for zone in self._zones})
         voided = plausible(joules, seconds, idle_power_w=None, limit_power_w=_MAX_PACKAGE_W * sockets)
@@ -164,9 +143,11 @@ class RaplMeter(EnergyMeter):
                 f"{PERMISSION_FIX} Then run the same command again.",
             ) from None
 
-    def _joules(self, before: Sequence[int], after: Sequence[int]) -> float:
-        pairs = zip(self._zones, before, after, strict=True)
-        return sum(zone.difference_uj(start, end) for zone, start, end in pairs) / 1e6
+    def _since(self, before: Sequence[int], start_s: float) -> tuple[float, float]:
+        """Joules and seconds since a reading."""
+        changes = zip(self._zones, before, self._read(), strict=True)
+        joules = sum(zone.difference_uj(earlier, later) for zone, earlier, later in changes) / 1e6
+        return joules, now_s(self._clock) - start_s
 
 
 def open_rapl(clock: Clock, root: Path = POWERCAP_ROOT) -> RaplMeter | Unavailable:
@@ -180,9 +161,9 @@ def open_rapl(clock: Clock, root: Path = POWERCAP_ROOT) -> RaplMeter | Unavailab
         zones = find_zones(root)
         if not zones:
             return Unavailable(f"there is no RAPL zone in {root}", _MISSING_FIX)
-        first = [zone.read_uj() for zone in zones]
+        first = {zone: zone.read_uj() for zone in zones}
         end = now_s(clock) + _ADVANCE_TIMEOUT_S
-        while any(zone.read_uj() == value for zone, value in _packages(zones, first)):
+        while any(zone.read_uj() == value for zone, value in first.items() if "/" not in zone.name):
             if now_s(clock) >= end:
                 return Unavailable("RAPL is there, but its counters do not advance", _MISSING_FIX)
             clock.sleep(0.002)
@@ -193,13 +174,9 @@ def open_rapl(clock: Clock, root: Path = POWERCAP_ROOT) -> RaplMeter | Unavailab
     return RaplMeter(zones, clock)
 
 
-def _packages(zones: Sequence[RaplZone], values: Sequence[int]) -> list[tuple[RaplZone, int]]:
-    return [(zone, value) for zone, value in zip(zones, values, strict=True) if "/" not in zone.name]
-
-
 def rapl_inventory(clock: Clock, root: Path = POWERCAP_ROOT) -> dict[str, Any]:
     """What was found, for ``osanas doctor``."""
     meter = open_rapl(clock, root)
     if isinstance(meter, Unavailable):
-        return {"available": False, "zones": [], "reason": meter.reason, "fix": meter.fix}
+        return {"available": False, "zones": [], **asdict(meter)}
     return {"available": True, "zones": meter.describe()["zones"], "reason": None, "fix": None}

@@ -29,12 +29,13 @@ def chunk_iterations(load: Load) -> int:
     return max(1, round(CHUNK_SECONDS / max(load.iteration_seconds, 1e-9)))
 
 
-def run_for(load: Load, seconds: float, clock: Clock) -> None:
-    """Runs the load for at least that long, in chunks."""
-    chunk = chunk_iterations(load)
-    end = now_s(clock) + seconds
+def run_for(load: Load, seconds: float, clock: Clock) -> int:
+    """Runs the load for at least that long, in chunks; returns its iterations."""
+    chunk, iterations, end = chunk_iterations(load), 0, now_s(clock) + seconds
     while now_s(clock) < end:
         load.run(chunk)
+        iterations += chunk
+    return iterations
 
 
 def plausible(joules: float, seconds: float, *, idle_power_w: float | None, limit_power_w: float | None) -> str | None:
@@ -58,12 +59,6 @@ def collect(take: Callable[[], EnergyWindow], protocol: MeasurementProtocol) -> 
         is_enough = len(valid) >= protocol.energy_min_windows
         if is_enough and mean_relative_half_width(valid) <= protocol.energy_interval_target:
             return windows
-
-
-def net_joules(gross: float, seconds: float, idle_power_w: float | None) -> float | None:
-    """Gross energy less idle power times time; None where idle power is not known, or not below the gross power."""
-    net = None if idle_power_w is None else gross - idle_power_w * seconds
-    return None if net is None or net <= 0 else net
 
 
 def reading(
@@ -102,9 +97,9 @@ def reading(
         flags.add("energy_not_converged")
     joules, seconds = sum(window.joules for window in used), sum(window.seconds for window in used)
     iterations = sum(window.iterations for window in used)
-    net = net_joules(joules, seconds, idle_power_w)
-    if net is None and idle_power_w is not None:
-        notes = (*notes, "net energy is not known: under this load no more power was drawn than at idle")
+    net = None if idle_power_w is None else joules - idle_power_w * seconds
+    if net is not None and net <= 0:
+        net, notes = None, (*notes, "net energy is not known: under this load no more power was drawn than at idle")
     return EnergyReading(
         source=source,
         method=method,

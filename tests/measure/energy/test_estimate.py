@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from osanas.costs import Costs, count_costs
-from osanas.measure.energy.estimate import EstimateCoefficients, EstimateMeter, bytes_moved
+from osanas.measure.energy.estimate import EstimateMeter, bytes_moved, coefficients
 from osanas.measure.energy.meter import Load
 from osanas.measure.protocol import MeasurementProtocol
 
@@ -49,7 +49,7 @@ def test_the_protocols_threads_and_precision_choose_the_coefficients(costs: Cost
         "byte_pj": 162.5,
         "static_power_w": pytest.approx(41 / 18),
     }
-    assert EstimateCoefficients.published("cuda", "fp32", 7).static_power_w == 25.0
+    assert coefficients("cuda", "fp32", 7)["static_power_w"] == 25.0
 
 
 def test_an_estimate_without_costs_is_none_with_a_reason() -> None:

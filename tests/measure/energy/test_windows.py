@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from osanas.errors import EnvironmentFailure
 from osanas.measure.energy.meter import EnergyReading, EnergyWindow, Load
-from osanas.measure.energy.windows import MAX_VOID_WINDOWS, chunk_iterations, collect, net_joules, plausible, reading
+from osanas.measure.energy.windows import MAX_VOID_WINDOWS, chunk_iterations, collect, plausible, reading
 from osanas.measure.protocol import MeasurementProtocol
 
 PROTOCOL = MeasurementProtocol()
@@ -86,11 +86,11 @@ def test_what_cannot_be_is_named(joules: float, cause: str | None) -> None:
     assert plausible(joules, 1.0, idle_power_w=30.0, limit_power_w=300.0) == cause
 
 
-def test_net_energy_needs_idle_power_below_the_load() -> None:
-    assert net_joules(10.0, 2.0, 3.0) == pytest.approx(4.0)
-    assert net_joules(10.0, 2.0, None) is None
-    assert net_joules(10.0, 2.0, 5.0) is None
-    assert net_joules(10.0, 2.0, 6.0) is None
+@pytest.mark.parametrize(("idle_power_w", "net"), [(0.7, 0.3), (None, None), (1.0, None), (1.2, None)])
+def test_net_energy_needs_idle_power_below_the_load(idle_power_w: float | None, net: float | None) -> None:
+    found = _reading(_windows([1.0, 1.0, 1.0]), idle_power_w)
+    assert found.net_joules_per_iteration == (net if net is None else pytest.approx(net))
+    assert bool(found.notes) == (net is None and idle_power_w is not None)
 
 
 @given(st.floats(1e-6, 100))
