@@ -14,7 +14,6 @@ import psutil
 import torch
 
 from osanas.errors import EnvironmentFailure, UsageError
-from osanas.machine.clock import SystemClock
 from osanas.machine.nvml import installed_driver
 from osanas.validation import did_you_mean
 
@@ -150,7 +149,6 @@ def identify(device: torch.device) -> DeviceIdentity:
     """
     is_cuda = device.type == "cuda"
     cpu = cpu_model()
-    cudnn = cudnn_version() if is_cuda else None
     return DeviceIdentity(
         kind="cuda" if is_cuda else "cpu",
         name=torch.cuda.get_device_name(device) if is_cuda else cpu,
@@ -163,8 +161,8 @@ def identify(device: torch.device) -> DeviceIdentity:
         python=platform.python_version(),
         torch=str(torch.__version__),
         cuda=torch.version.cuda if is_cuda else None,
-        cudnn=cudnn,
-        driver=installed_driver(SystemClock()) if is_cuda else None,
+        cudnn=cudnn_version() if is_cuda else None,
+        driver=installed_driver() if is_cuda else None,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from osanas.errors import EnvironmentFailure, Unavailable
-from osanas.machine.clock import Clock
+from osanas.machine.clock import Clock, SystemClock
 
 POLL_S = 0.002
 
@@ -23,9 +23,6 @@ _GONE = ("NVML_ERROR_GPU_IS_LOST", "NVML_ERROR_RESET_REQUIRED")
 """Errors after which a board answers nothing more."""
 
 _RETRIES = 3
-
-_NUMBER_OF_TYPE = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
-"""Members of ``nvmlValue_t`` in the order of ``nvmlValueType_t``."""
 
 NO_LIBRARY_FIX = "Install the NVIDIA driver (it holds libnvidia-ml.so.1), or use --energy estimated."
 
@@ -88,40 +85,30 @@ class NvmlLibrary:
             try:
                 return read()
             except self.errors as error:
-                self.raise_if_gone(error)
+                if self._is(error, _GONE):
+                    raise lost(str(error)) from error
                 if not self._is(error, passing):
                     raise
                 self._clock.sleep(POLL_S * 5)
         return read()
 
-    def fields(self, handle: object, wanted: Sequence[tuple[int, int]]) -> list[float | None]:
-        """Numbers of field values, None where a field failed.
+    def field(self, handle: object, field_id: int, scope: int, member: str) -> int:
+        """A field value. Its own return code is checked, which pynvml leaves to the caller.
 
         Args:
             handle: Of the board.
-            wanted: Field identifiers (``NVML_FI_...`` in nvml.h), each with its scope.
+            field_id: ``NVML_FI_...`` in nvml.h.
+            scope: ``NVML_POWER_SCOPE_...`` for a power field, otherwise 0.
+            member: Of ``nvmlValue_t``: ``uiVal`` for 32 bits, ``ullVal`` for 64.
         """
-        values = self.call("nvmlDeviceGetFieldValues", handle, list(wanted))
-        return [
-            getattr(value.value, _NUMBER_OF_TYPE[value.valueType]) if value.nvmlReturn == 0 else None
-            for value in values
-        ]
-
-    def field_mw(self, handle: object, field_id: int, scope: int) -> int:
-        """A power field in milliwatts. The field's own return code is checked, which pynvml leaves to the caller."""
-        value = self.call("nvmlDeviceGetFieldValues", handle, [(field_id, scope)])[0]
-        if value.nvmlReturn != self._module.NVML_SUCCESS:
-            raise self._module.NVMLError(value.nvmlReturn)
-        return int(value.value.uiVal)
+        found = self.call("nvmlDeviceGetFieldValues", handle, [(field_id, scope)])[0]
+        if found.nvmlReturn != self._module.NVML_SUCCESS:
+            raise self._module.NVMLError(found.nvmlReturn)
+        return int(getattr(found.value, member))
 
     def is_transient(self, error: Exception) -> bool:
         """Whether an error of a call that has worked before may pass."""
         return self._is(error, _TRANSIENT)
-
-    def raise_if_gone(self, error: Exception) -> None:
-        """Raises EnvironmentFailure for an error after which the board answers nothing more."""
-        if self._is(error, _GONE):
-            raise lost(str(error)) from error
 
     def _is(self, error: Exception, names: Sequence[str]) -> bool:
         code = getattr(error, "value", None)
@@ -162,20 +149,19 @@ def load_library(clock: Clock, module: Any | None = None) -> NvmlLibrary | Unava
     return library
 
 
-def text(value: object) -> str:
-    """A string of NVML; versions differ in whether it comes as bytes."""
-    return value.decode() if isinstance(value, bytes) else str(value or "unknown")
+def text(value: object) -> str | None:
+    """A string of NVML, or None where there is none; versions differ in whether it comes as bytes."""
+    return value.decode() if isinstance(value, bytes) else None if value is None else str(value)
 
 
 def driver_version(library: NvmlLibrary) -> str | None:
     """Version of the NVIDIA driver."""
-    value = library.optional("nvmlSystemGetDriverVersion")
-    return None if value is None else text(value)
+    return text(library.optional("nvmlSystemGetDriverVersion"))
 
 
-def installed_driver(clock: Clock, module: Any | None = None) -> str | None:
+def installed_driver() -> str | None:
     """Version of this machine's NVIDIA driver, or None."""
-    library = load_library(clock, module)
+    library = load_library(SystemClock())
     if isinstance(library, Unavailable):
         return None
     version = driver_version(library)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import pairwise
 
 from osanas.machine.nvml import NvmlLibrary, lost
 from osanas.measure.energy.nvml_boards import Sensor
@@ -10,64 +10,52 @@ from osanas.measure.energy.nvml_boards import Sensor
 _MAX_FAILED_READS = 0.05
 
 
-@dataclass
 class HeldPower:
-    """Energy from power readings, each held until the next.
+    """Energy from power readings, each held until the next; the first one holds for what was before it too.
 
     It looks twice in an update period: more often only takes time from the load.
+
+    Args:
+        library: Whose errors the sensor raises.
+        sensor: Of power.
+        start_s: From when on energy is added up, in seconds.
     """
 
-    library: NvmlLibrary
-    sensor: Sensor
-    at: float
-    """Seconds until when energy is added up."""
-    reads: int = 0
-    failed: int = 0
-    _joules: float = 0.0
-    _held_mw: int | None = None
-    _unheld_s: float = 0.0
-    _looked_at: float | None = None
+    def __init__(self, library: NvmlLibrary, sensor: Sensor, start_s: float) -> None:
+        self.reads = self.failed = 0
+        self._library = library
+        self._sensor = sensor
+        self._start_s = self._looked_at_s = start_s
+        self._readings: list[tuple[float, int]] = []  # seconds, milliwatts
+        self.sample(start_s)
 
-    def __post_init__(self) -> None:
-        self.sample(self.at)
+    def sample(self, now_s: float) -> bool:
+        """Reads the sensor if it is time; false if it is not. A failed reading leaves the one before in force.
 
-    def sample(self, now: float) -> bool:
-        """Reads the sensor if it is time; false if it is not. A failed reading leaves the one before in force."""
-        if self._looked_at is not None and now - self._looked_at < self.sensor.update_period_s / 2:
-            return False
-        self._add_until(now)
-        self._looked_at = now
-        self.reads += 1
-        power_mw = self._read_or_none()
-        if power_mw is None:
-            self.failed += 1
-        else:
-            if self._held_mw is None:
-                self._joules = power_mw / 1e3 * self._unheld_s
-            self._held_mw = power_mw
-        return True
-
-    def joules_until(self, now: float) -> float | None:
-        """The energy; None if too many readings failed."""
-        self._add_until(now)
-        return None if self._held_mw is None or self.failed > _MAX_FAILED_READS * self.reads else self._joules
-
-    def _add_until(self, now: float) -> None:
-        if self._held_mw is None:
-            self._unheld_s += now - self.at
-        else:
-            self._joules += self._held_mw / 1e3 * (now - self.at)
-        self.at = now
-
-    def _read_or_none(self) -> int | None:
-        """None for the 0 or NOT_SUPPORTED that drivers give now and then.
+        Drivers give 0 or NOT_SUPPORTED now and then, which is a failed reading.
 
         Raises:
             EnvironmentFailure: For any other error.
         """
+        if self.reads and now_s - self._looked_at_s < self._sensor.update_period_s / 2:
+            return False
+        self._looked_at_s = now_s
+        self.reads += 1
         try:
-            return self.sensor.read() or None
-        except self.library.errors as error:
-            if self.library.is_transient(error):
-                return None
-            raise lost(str(error)) from error
+            power_mw = self._sensor.read()
+        except self._library.errors as error:
+            if not self._library.is_transient(error):
+                raise lost(str(error)) from error
+            power_mw = 0
+        if power_mw:
+            self._readings.append((now_s if self._readings else self._start_s, power_mw))
+        else:
+            self.failed += 1
+        return True
+
+    def joules_until(self, end_s: float) -> float | None:
+        """The energy; None if too many readings failed."""
+        if not self._readings or self.failed > _MAX_FAILED_READS * self.reads:
+            return None
+        stretches = pairwise((*self._readings, (end_s, 0)))
+        return sum(power_mw / 1e3 * (until_s - since_s) for (since_s, power_mw), (until_s, _) in stretches)

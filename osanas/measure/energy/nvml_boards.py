@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from statistics import median
 from typing import Any
@@ -59,16 +59,6 @@ class Sensor:
         return load.iteration_seconds <= (1.0 if self.method == "average_power" else self.update_period_s)
 
 
-@dataclass(frozen=True)
-class Capability:
-    """How a board's energy can be had."""
-
-    meter: Sensor
-    """What is measured with."""
-    check: Sensor | None = None
-    """A power reading beside the counter that its energy is checked against."""
-
-
 def boards(library: NvmlLibrary) -> list[Board]:
     """All boards that can be asked."""
     found = []
@@ -76,8 +66,8 @@ def boards(library: NvmlLibrary) -> list[Board]:
         handle = library.optional("nvmlDeviceGetHandleByIndex", index)
         if handle is None:
             continue
-        uuid, name = (library.optional(call, handle) for call in ("nvmlDeviceGetUUID", "nvmlDeviceGetName"))
-        found.append(Board(handle, index, text(uuid), text(name)))
+        uuid, name = (text(library.optional(f"nvmlDeviceGet{what}", handle)) or "unknown" for what in ("UUID", "Name"))
+        found.append(Board(handle, index, uuid, name))
     return found
 
 
@@ -113,8 +103,17 @@ def _is_split(library: NvmlLibrary, board: Board) -> bool:
     return mode is not None and bool(mode[0])
 
 
-def probe(library: NvmlLibrary, board: Board, clock: Clock) -> Capability | Unavailable:
+def power_limit_w(library: NvmlLibrary, board: Board) -> float | None:
+    """The limit that the driver enforces, in watts."""
+    value = library.optional("nvmlDeviceGetEnforcedPowerLimit", board.handle)
+    return None if value is None else value / 1e3
+
+
+def probe(library: NvmlLibrary, board: Board, clock: Clock) -> tuple[Sensor, Sensor | None] | Unavailable:
     """What the board can do, tried in the order of trust: energy counter, instant power, average power.
+
+    Returns:
+        What is measured with, and a power reading beside the counter that its energy is checked against.
 
     Raises:
         EnvironmentFailure: The board is lost.
@@ -129,9 +128,9 @@ def probe(library: NvmlLibrary, board: Board, clock: Clock) -> Capability | Unav
     power = _probe_power(library, board, clock, reasons)
     if counter is not None:
         # a module's power holds the CPU's too, and cannot confirm the board's energy
-        return Capability(counter, power if power is not None and power.scope == "gpu" else None)
+        return counter, power if power is not None and power.scope == "gpu" else None
     if power is not None:
-        return Capability(power)
+        return power, None
     unique = "; ".join(dict.fromkeys(reasons))
     return Unavailable(f"{board.name} gives neither energy nor power ({unique})", "Use --energy estimated.")
 
@@ -153,7 +152,7 @@ def _probe_counter(library: NvmlLibrary, board: Board, clock: Clock, reasons: li
 def _probe_power(library: NvmlLibrary, board: Board, clock: Clock, reasons: list[str]) -> Sensor | None:
     """The first power reading that works."""
     candidates: list[tuple[str, str, Callable[[], int]]] = [
-        (method, name, partial(library.field_mw, board.handle, field_id, scope))
+        (method, name, partial(library.field, board.handle, field_id, scope, "uiVal"))
         for method, field_id in (("instant_power", _FIELD_INSTANT_POWER), ("average_power", _FIELD_AVERAGE_POWER))
         for scope, name in _SCOPES.items()
     ]
@@ -200,41 +199,37 @@ def nvml_inventory(
         ``visible`` (to CUDA; None without CUDA, and for a board of which CUDA sees MIG instances).
     """
     library = load_library(clock, module)
-    driver, entries, missing = None, [], None
     if isinstance(library, Unavailable):
-        missing = library
-    else:
-        for board in boards(library):
-            visible = None if cuda_uuids is None or _is_split(library, board) else board.uuid in cuda_uuids
-            entries.append({**_entry(library, board, clock), "visible": visible})
-        missing = None if entries else _NO_BOARD
-        driver = driver_version(library)
-        library.optional("nvmlShutdown")
-    return {
-        "available": missing is None,
-        "driver": driver,
-        "boards": entries,
-        "reason": None if missing is None else missing.reason,
-        "fix": None if missing is None else missing.fix,
-    }
+        return {"available": False, "driver": None, "boards": [], **asdict(library)}
+    entries = []
+    for board in boards(library):
+        visible = None if cuda_uuids is None or _is_split(library, board) else board.uuid in cuda_uuids
+        entries.append({**_entry(library, board, clock), "visible": visible})
+    driver = driver_version(library)
+    library.optional("nvmlShutdown")
+    missing = {"reason": None, "fix": None} if entries else asdict(_NO_BOARD)
+    return {"available": bool(entries), "driver": driver, "boards": entries, **missing}
 
 
 def _entry(library: NvmlLibrary, board: Board, clock: Clock) -> dict[str, Any]:
+    entry = {
+        "index": board.index,
+        "name": board.name,
+        "uuid": board.uuid,
+        "power_limit_w": power_limit_w(library, board),
+    }
     try:
         found = probe(library, board, clock)
     except EnvironmentFailure as failure:
         found = Unavailable(failure.problem.rstrip("."), failure.fix)
-    limit_mw = library.optional("nvmlDeviceGetEnforcedPowerLimit", board.handle)
-    sensors = None if isinstance(found, Unavailable) else found
-    missing = found if isinstance(found, Unavailable) else None
+    if isinstance(found, Unavailable):
+        return {**entry, "energy": None, "check": None, "update_period_s": None, **asdict(found)}
+    meter, check = found
     return {
-        "index": board.index,
-        "name": board.name,
-        "uuid": board.uuid,
-        "power_limit_w": None if limit_mw is None else limit_mw / 1e3,
-        "energy": None if sensors is None else sensors.meter.method,
-        "check": None if sensors is None or sensors.check is None else sensors.check.method,
-        "update_period_s": None if sensors is None else sensors.meter.update_period_s,
-        "reason": None if missing is None else missing.reason,
-        "fix": None if missing is None else missing.fix,
+        **entry,
+        "energy": meter.method,
+        "check": check and check.method,
+        "update_period_s": meter.update_period_s,
+        "reason": None,
+        "fix": None,
     }

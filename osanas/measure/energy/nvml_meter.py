@@ -17,8 +17,8 @@ from osanas.machine.clock import Clock, now_s
 from osanas.machine.nvml import POLL_S, NvmlLibrary, driver_version, load_library, lost
 from osanas.measure.energy.held_power import HeldPower
 from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, EnergyWindow, Load
-from osanas.measure.energy.nvml_boards import Board, Capability, Sensor, find_board, probe
-from osanas.measure.energy.nvml_watch import BoardWatch, board_settings, board_state, power_limit_w, temperature_c
+from osanas.measure.energy.nvml_boards import Board, Sensor, find_board, power_limit_w, probe
+from osanas.measure.energy.nvml_watch import BoardWatch, board_settings, board_state, temperature_c
 from osanas.measure.energy.windows import chunk_iterations, collect, plausible, reading, run_for
 from osanas.measure.protocol import MeasurementProtocol
 
@@ -43,7 +43,8 @@ class NvmlMeter(EnergyMeter):
     Args:
         library: From ``load_library``.
         board: Which board.
-        capability: From ``probe``.
+        sensor: What is measured with.
+        check: A power reading that a counter's energy is checked against.
         clock: Time.
         computes_here: Whether this process has a CUDA context on the board.
         seed: Of the random phase between windows.
@@ -55,7 +56,8 @@ class NvmlMeter(EnergyMeter):
         self,
         library: NvmlLibrary,
         board: Board,
-        capability: Capability,
+        sensor: Sensor,
+        check: Sensor | None,
         clock: Clock,
         *,
         computes_here: bool = False,
@@ -63,13 +65,13 @@ class NvmlMeter(EnergyMeter):
     ) -> None:
         self._library = library
         self._board = board
-        self._sensor = capability.meter
-        self._check = capability.check
+        self._sensor = sensor
+        self._check = check
         self._clock = clock
         self._watch = BoardWatch(library, board, computes_here=computes_here)
         self._random = random.Random(seed)  # noqa: S311
         self._idle: tuple[float | None, int | None] | None = None
-        if self._sensor.scope == "module":
+        if sensor.scope == "module":
             self.notes = ("power is read for the whole module, its CPU included",)
 
     @property
@@ -279,9 +281,9 @@ def open_nvml(
     if isinstance(board, Unavailable):
         library.optional("nvmlShutdown")
         return board
-    capability = probe(library, board, clock)
-    if isinstance(capability, Unavailable):
+    sensors = probe(library, board, clock)
+    if isinstance(sensors, Unavailable):
         library.optional("nvmlShutdown")
-        return capability
+        return sensors
     computes_here = computing_uuid is not None and board.uuid.lower() == computing_uuid.lower()
-    return NvmlMeter(library, board, capability, clock, computes_here=computes_here)
+    return NvmlMeter(library, board, *sensors, clock, computes_here=computes_here)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from osanas.machine.nvml import NvmlLibrary, driver_version, text
-from osanas.measure.energy.meter import Exclusivity
-from osanas.measure.energy.nvml_boards import Board
+from osanas.measure.energy.meter import Exclusivity, worst
+from osanas.measure.energy.nvml_boards import Board, power_limit_w
 from osanas.measure.energy.windows import VOID_FOREIGN, VOID_THROTTLED
 
 _THROTTLED = 0x8 | 0x20 | 0x40 | 0x80
@@ -35,12 +35,6 @@ def temperature_c(library: NvmlLibrary, board: Board) -> int | None:
     return None if value is None else int(value)
 
 
-def power_limit_w(library: NvmlLibrary, board: Board) -> float | None:
-    """The limit that the driver enforces, in watts."""
-    value = library.optional("nvmlDeviceGetEnforcedPowerLimit", board.handle)
-    return None if value is None else value / 1e3
-
-
 def board_state(library: NvmlLibrary, board: Board) -> dict[str, Any]:
     """What changes under load: clocks and temperature, as JSON."""
     return {
@@ -53,14 +47,12 @@ def board_state(library: NvmlLibrary, board: Board) -> dict[str, Any]:
 def board_settings(library: NvmlLibrary, board: Board) -> dict[str, Any]:
     """What stays: versions, limits and modes, as JSON."""
     pci = library.optional("nvmlDeviceGetPciInfo", board.handle)
-    nvml_version = library.optional("nvmlSystemGetNVMLVersion")
-    vbios = library.optional("nvmlDeviceGetVbiosVersion", board.handle)
     default_mw = library.optional("nvmlDeviceGetPowerManagementDefaultLimit", board.handle)
     return {
         "driver": driver_version(library),
-        "nvml": None if nvml_version is None else text(nvml_version),
-        "vbios": None if vbios is None else text(vbios),
-        "pci": None if pci is None else text(pci.busId),
+        "nvml": text(library.optional("nvmlSystemGetNVMLVersion")),
+        "vbios": text(library.optional("nvmlDeviceGetVbiosVersion", board.handle)),
+        "pci": text(getattr(pci, "busId", None)),
         "persistence_mode": library.optional("nvmlDeviceGetPersistenceMode", board.handle),
         "compute_mode": library.optional("nvmlDeviceGetComputeMode", board.handle),
         "power_limit_w": power_limit_w(library, board),
@@ -117,24 +109,25 @@ class BoardWatch:
             Why it is void, or None, and the flags it gets.
         """
         self.tick()
-        grown = {name: self._growth_ns(name) for name in _VIOLATIONS}
+        grown_ns = {
+            name: max(0, after - before)
+            for name, before in self._violations_ns.items()
+            if before is not None and (after := self._violation_ns(name)) is not None
+        }
         had_stranger, self._has_stranger = self._has_stranger, self._look()
         self._all_reasons |= self._reasons
-        for name, growth_ns in grown.items():
-            if growth_ns is not None:
-                self._all_violations_ns[name] = (self._all_violations_ns[name] or 0) + growth_ns
+        for name, growth_ns in grown_ns.items():
+            self._all_violations_ns[name] = (self._all_violations_ns[name] or 0) + growth_ns
         # a reason may come and go between two looks; the driver's counters keep it
-        flags = ("power_capped",) if self._reasons & _POWER_CAPPED or grown["power"] else ()
-        if self._reasons & _THROTTLED or grown["thermal"]:
+        flags = ("power_capped",) if self._reasons & _POWER_CAPPED or grown_ns.get("power") else ()
+        if self._reasons & _THROTTLED or grown_ns.get("thermal"):
             return VOID_THROTTLED, flags
         return (VOID_FOREIGN if had_stranger or self._has_stranger else None), flags
 
     @property
     def exclusive(self) -> Exclusivity:
         """Whether the board was ours alone at every look since the start."""
-        if "no" in self._looks:
-            return "no"
-        return "unknown" if "unknown" in self._looks else "yes"
+        return worst(self._looks)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -170,14 +163,7 @@ class BoardWatch:
     def _violation_ns(self, name: str) -> int | None:
         field_id, policy = _VIOLATIONS[name]
         try:
-            value = self._library.fields(self._board.handle, [(field_id, 0)])[0]
+            return self._library.field(self._board.handle, field_id, 0, "ullVal")
         except self._library.errors:
-            value = None
-        if value is None:
             status = self._library.optional("nvmlDeviceGetViolationStatus", self._board.handle, policy)
-            value = None if status is None else status.violationTime
-        return None if value is None else int(value)
-
-    def _growth_ns(self, name: str) -> int | None:
-        before, after = self._violations_ns[name], self._violation_ns(name)
-        return None if before is None or after is None else max(0, after - before)
+            return None if status is None else int(status.violationTime)

@@ -13,9 +13,8 @@ from osanas.machine.device import device_uuid, resolve_device
 from osanas.machine.nvml import load_library
 from osanas.measure.energy.choose import MeterSources, open_meter
 from osanas.measure.energy.meter import Load
-from osanas.measure.energy.nvml_boards import Capability, find_board, probe
+from osanas.measure.energy.nvml_boards import find_board, power_limit_w, probe
 from osanas.measure.energy.nvml_meter import NvmlMeter
-from osanas.measure.energy.nvml_watch import power_limit_w
 from osanas.measure.inventory import inventory
 from osanas.measure.protocol import MeasurementProtocol
 
@@ -47,16 +46,17 @@ def test_torchs_uuid_finds_the_board_and_it_tells_energy_or_power() -> None:
     board = find_board(library, device_uuid(resolve_device("cuda")))
     assert not isinstance(board, Unavailable), board.reason
     found = probe(library, board, clock)
-    assert isinstance(found, Capability), found
-    assert 0.005 <= found.meter.update_period_s <= 2.0
-    before = found.meter.read()
+    assert not isinstance(found, Unavailable), found.reason
+    meter, check = found
+    assert 0.005 <= meter.update_period_s <= 2.0
+    before = meter.read()
     time.sleep(1.0)
-    if found.meter.method == "counter":
-        assert found.meter.read() > before
-    if found.check is not None:
+    if meter.method == "counter":
+        assert meter.read() > before
+    if check is not None:
         limit_w = power_limit_w(library, board)
         assert limit_w is not None
-        assert 0 < found.check.read() / 1e3 < 1.1 * limit_w
+        assert 0 < check.read() / 1e3 < 1.1 * limit_w
 
 
 def test_the_boards_that_torch_sees_are_listed_as_visible() -> None:
