@@ -26,6 +26,7 @@ def settings(device: torch.device, root: Path = ROOT) -> dict[str, Any]:
         root: Where ``sys`` and ``proc`` lie.
     """
     processors = root / "sys/devices/system/cpu"
+    of_cudnn = ("benchmark", "deterministic", "allow_tf32") if device.type == "cuda" else ()
     return {
         "threads": torch.get_num_threads(),
         "interop_threads": torch.get_num_interop_threads(),
@@ -35,16 +36,7 @@ def settings(device: torch.device, root: Path = ROOT) -> dict[str, Any]:
         "smt": _is_one(processors / "smt/active"),
         "cpu_quota": cpu_quota(root),
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
-        "cudnn": _cudnn() if device.type == "cuda" else None,
-    }
-
-
-def _cudnn() -> dict[str, bool]:
-    backend = torch.backends.cudnn
-    return {
-        "benchmark": backend.benchmark,
-        "deterministic": backend.deterministic,
-        "allow_tf32": backend.allow_tf32,
+        "cudnn": {name: getattr(torch.backends.cudnn, name) for name in of_cudnn} or None,
     }
 
 
@@ -117,27 +109,19 @@ class MachineWatch:
         self._clock = clock
         self._root = root
         self._start_s = now_s(clock)
-        self._process = psutil.Process()
-        self._switches = self._process.num_ctx_switches().involuntary
-        self._own_s = self._process.cpu_times()
-        self._times = psutil.cpu_times()
+        self._before = _used()
 
     def read(self) -> dict[str, Any]:
         """Own and others' use of the processors, as shares of one processor's time."""
         seconds = max(now_s(self._clock) - self._start_s, 1e-9)
-        own, times = self._process.cpu_times(), psutil.cpu_times()
-        own_s = max(0.0, own.user - self._own_s.user + own.system - self._own_s.system)
-        steal_s = getattr(times, "steal", 0.0) - getattr(self._times, "steal", 0.0)
-        idle_s = times.idle - self._times.idle + getattr(times, "iowait", 0.0) - getattr(self._times, "iowait", 0.0)
-        busy_s = _total_s(times) - _total_s(self._times) - idle_s - steal_s
-        others_s = max(0.0, busy_s - own_s)
-        switches = self._process.num_ctx_switches().involuntary - self._switches
+        own_s, busy_s, steal_s, switches = (after - before for before, after in zip(self._before, _used(), strict=True))
+        own_s = max(0.0, own_s)
         return {
             "seconds": seconds,
             "processors": psutil.cpu_count() or 1,
             "own_cpu_share": own_s / seconds,
-            "other_cpu_share": others_s / seconds,
-            "steal_share": steal_s / seconds if hasattr(times, "steal") else None,
+            "other_cpu_share": max(0.0, busy_s - own_s) / seconds,
+            "steal_share": steal_s / seconds if hasattr(psutil.cpu_times(), "steal") else None,
             "involuntary_switches_per_second": switches / seconds,
             "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
             "runnable_threads": self._runnable(),
@@ -150,9 +134,16 @@ class MachineWatch:
         return int(running) if running.isdigit() else None
 
 
-def _total_s(times: Any) -> float:
-    """Seconds of all processors together. Linux counts guests' time within user's and nice's already."""
-    return float(sum(times)) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+def _used() -> tuple[float, float, float, int]:
+    """Seconds of this process, of all processes and of the hypervisor so far, and this process's involuntary switches.
+
+    Linux counts guests' time within user's and nice's already.
+    """
+    process, times = psutil.Process(), psutil.cpu_times()
+    own = process.cpu_times()
+    not_busy = ("idle", "iowait", "steal", "guest", "guest_nice")
+    busy_s = sum(seconds for name, seconds in times._asdict().items() if name not in not_busy)
+    return own.user + own.system, busy_s, getattr(times, "steal", 0.0), process.num_ctx_switches().involuntary
 
 
 def contention_flags(conditions: dict[str, Any]) -> tuple[str, ...]:

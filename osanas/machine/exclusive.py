@@ -83,9 +83,16 @@ def exclusive(
     files = [(name, lock_file(name, folder)) for name in sorted(set(names))]
     with ExitStack() as stack:
         for name, path in files:
-            stack.enter_context(_held(name, path, timeout_s))
-        for _, path in files:
-            stack.enter_context(_announced(path))
+            _make_folder(path)
+            try:
+                stack.callback(_lock(path, timeout_s).release)
+            except Timeout:
+                raise _busy(name, path, timeout_s) from None
+        for _, path in files:  # the trainings there pause while these files exist
+            announcement = _announcement(path)
+            with _lock_errors(announcement):
+                announcement.touch(mode=0o666)
+            stack.callback(announcement.unlink, missing_ok=True)
         deadline = time.monotonic() + training_patience_s
         paused = [_trainings_paused(path, deadline) for _, path in files]
         yield () if all(paused) else (TRAINING_ALONGSIDE,)
@@ -168,8 +175,7 @@ class TrainingTurn:
 
     def _take_place(self) -> None:
         """Takes the first free place: their number stays that of the trainings at once."""
-        with _lock_errors(self._path):
-            _make_folder(self._path.parent)
+        _make_folder(self._path)
         for number in itertools.count():
             with suppress(Timeout):  # another training's, or a measurement is just looking at it
                 self._place = _lock(self._path.with_name(f"{self._path.stem}.training-{number}.lock"), 0)
@@ -193,32 +199,6 @@ def _lock(path: Path, timeout_s: float) -> FileLock:
     with _lock_errors(path):
         lock.acquire()
     return lock
-
-
-@contextmanager
-def _held(name: str, path: Path, timeout_s: float) -> Iterator[None]:
-    with _lock_errors(path):
-        _make_folder(path.parent)
-    try:
-        lock = _lock(path, timeout_s)
-    except Timeout:
-        raise _busy(name, path, timeout_s) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _announced(path: Path) -> Iterator[None]:
-    """Tells the trainings on a device, whose lock is held, to pause."""
-    announcement = _announcement(path)
-    with _lock_errors(announcement):
-        announcement.touch(mode=0o666)
-    try:
-        yield
-    finally:
-        announcement.unlink(missing_ok=True)
 
 
 def _announcement(path: Path) -> Path:
@@ -255,14 +235,16 @@ def _busy(name: str, path: Path, timeout_s: float) -> EnvironmentFailure:
     )
 
 
-def _make_folder(folder: Path) -> None:
-    """Makes the folder writable for everybody.
+def _make_folder(path: Path) -> None:
+    """Makes the folder of a lock, writable for everybody.
 
     It is not sticky on purpose: in a sticky folder Linux (fs.protected_regular) refuses to open another user's file
     for creation, which is how a lock is opened.
     """
+    folder = path.parent
     if folder.is_dir():
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with suppress(PermissionError):  # made by another user at the same moment, who sets the mode
-        folder.chmod(0o777)
+    with _lock_errors(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(PermissionError):  # made by another user at the same moment, who sets the mode
+            folder.chmod(0o777)

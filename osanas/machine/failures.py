@@ -11,24 +11,11 @@ import torch
 
 from osanas.errors import CandidateError, EnvironmentFailure
 
-_OUT_OF_MEMORY = (
-    "DefaultCPUAllocator",
-    "CUDA error: out of memory",
-    "CUDA out of memory",
-    "can't allocate memory",
-    "not enough memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
+_OUT_OF_MEMORY = re.compile(
+    "DefaultCPUAllocator|CUDA error: out of memory|CUDA out of memory|can't allocate memory|not enough memory"
+    "|(CUBLAS|CUDNN)_STATUS_ALLOC_FAILED"
 )
-_DEVICE = (
-    "CUDA error",
-    "CUDNN_STATUS_EXECUTION_FAILED",
-    "CUDNN_STATUS_INTERNAL_ERROR",
-    "CUDNN_STATUS_NOT_INITIALIZED",
-    "CUBLAS_STATUS_EXECUTION_FAILED",
-    "CUBLAS_STATUS_INTERNAL_ERROR",
-    "CUBLAS_STATUS_NOT_INITIALIZED",
-)
+_DEVICE = re.compile("CUDA error|(CUBLAS|CUDNN)_STATUS_(EXECUTION_FAILED|INTERNAL_ERROR|NOT_INITIALIZED)")
 
 _CAPTURE = re.compile(r"captur", re.IGNORECASE)
 """In every error of CUDA's about a network that cannot be captured, and in none about a device that failed."""
@@ -36,14 +23,10 @@ _CAPTURE = re.compile(r"captur", re.IGNORECASE)
 
 def failure_kind(error: BaseException) -> Literal["out_of_memory", "device"] | None:
     """``out_of_memory``, ``device``, or None for any other error."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return "out_of_memory"
     text = str(error)
-    if any(sign in text for sign in _OUT_OF_MEMORY):
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _OUT_OF_MEMORY.search(text):
         return "out_of_memory"
-    if _CAPTURE.search(text):
-        return None
-    return "device" if any(sign in text for sign in _DEVICE) else None
+    return "device" if _DEVICE.search(text) and not _CAPTURE.search(text) else None
 
 
 def reason(error: BaseException) -> str:
