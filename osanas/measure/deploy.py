@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from operator import attrgetter
 
 import torch
 from torch import Tensor, fx, nn
@@ -19,18 +19,8 @@ from osanas.measure.protocol import MeasurementProtocol, Precision
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 _Foldable = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
-
-
-@dataclass(frozen=True)
-class Deployed:
-    """A network in its deployed form, and what of that form it does not have."""
-
-    module: nn.Module
-    folded: int
-    """Batch norms merged into the layer before them."""
-    unfolded: int
-    """Batch norms that still run on their own."""
-    notes: tuple[str, ...]
+_Norm = tuple[Tensor, Tensor, Tensor | None, Tensor | None, float]
+"""Mean, variance, scale, shift and epsilon."""
 
 
 def check_precision(device: torch.device, precision: Precision) -> None:
@@ -43,7 +33,9 @@ def check_precision(device: torch.device, precision: Precision) -> None:
         raise UsageError("Half precision (fp16) is not measured on a CPU.", "Use --precision bf16 or fp32.")
 
 
-def deployed(model: nn.Module, device: torch.device, protocol: MeasurementProtocol) -> Deployed:
+def deployed(
+    model: nn.Module, device: torch.device, protocol: MeasurementProtocol
+) -> tuple[nn.Module, tuple[str, ...]]:
     """A copy of a network as it would be deployed; the network itself stays as it is.
 
     Args:
@@ -51,13 +43,16 @@ def deployed(model: nn.Module, device: torch.device, protocol: MeasurementProtoc
         device: Where the copy goes.
         protocol: Its precision; convolution weights are channels_last.
 
+    Returns:
+        The copy, and notes on what of that form it does not have.
+
     Raises:
         UsageError: The device cannot compute in that precision.
         torch.OutOfMemoryError: The network does not fit the device's memory.
     """
     check_precision(device, protocol.precision)
     original = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
-    folded, merged, reason = _folded(original)
+    folded, reason = _folded(original)
     unfolded = _remaining(folded)
     notes: tuple[str, ...] = ()
     if unfolded:
@@ -65,12 +60,11 @@ def deployed(model: nn.Module, device: torch.device, protocol: MeasurementProtoc
         if reason:
             why = f"the network's forward pass cannot be traced ({reason})"
         notes = (f"{unfolded} batch norm{'s are' if unfolded > 1 else ' is'} not folded: {why}",)
-    placed = folded.to(device=device, dtype=DTYPES[protocol.precision]).to(memory_format=torch.channels_last)
-    return Deployed(placed, merged, unfolded, notes)
+    return folded.to(device=device, dtype=DTYPES[protocol.precision]).to(memory_format=torch.channels_last), notes
 
 
-def _folded(model: nn.Module) -> tuple[nn.Module, int, str | None]:
-    """The network with its batch norms merged, their number, and why it could not be traced.
+def _folded(model: nn.Module) -> tuple[nn.Module, str | None]:
+    """The network with its batch norms merged, and why it could not be traced.
 
     Where the whole cannot be traced, its parts are, so that one dynamic head costs a peer no more than that.
     """
@@ -81,29 +75,16 @@ def _folded(model: nn.Module) -> tuple[nn.Module, int, str | None]:
     except Exception as error:  # noqa: BLE001  (tracing runs the network's own code, which raises what it likes)
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
     else:
-        count = _fold_graph(traced)
-        return traced.eval(), count, None
-    total = 0
+        _fold_graph(traced)
+        return traced.eval(), None
     for name, child in list(model.named_children()):
         if any(isinstance(part, _BatchNorm) for part in child.modules()) and not isinstance(child, _BatchNorm):
-            replaced, count, _ = _folded(child)
-            setattr(model, name, replaced)
-            total += count
-    if isinstance(model, (nn.ModuleList, nn.ModuleDict)):
-        return model, total, None  # containers have no forward pass of their own to trace
-    return model, total, reason
+            setattr(model, name, _folded(child)[0])
+    # containers have no forward pass of their own to trace
+    return model, None if isinstance(model, (nn.ModuleList, nn.ModuleDict)) else reason
 
 
-@dataclass(frozen=True)
-class _Norm:
-    mean: Tensor
-    variance: Tensor
-    scale: Tensor | None
-    shift: Tensor | None
-    epsilon: float
-
-
-def _fold_graph(traced: fx.GraphModule) -> int:
+def _fold_graph(traced: fx.GraphModule) -> None:
     """Merges each batch norm into the layer before it, where nothing else reads that layer's output."""
     graph = traced.graph
     for node in list(graph.nodes):
@@ -111,7 +92,6 @@ def _fold_graph(traced: fx.GraphModule) -> int:
             graph.erase_node(node)
     graph.eliminate_dead_code()
     calls = [node.target for node in graph.nodes if node.op == "call_module"]
-    count = 0
     for node in list(graph.nodes):
         norm = _norm_of(traced, node)
         source = node.args[0] if norm is not None and node.args else None
@@ -120,14 +100,12 @@ def _fold_graph(traced: fx.GraphModule) -> int:
         layer = traced.get_submodule(str(source.target))
         if not isinstance(layer, _Foldable) or calls.count(source.target) != 1:
             continue
-        _merge(layer, norm)
+        _merge(layer, *norm)
         node.replace_all_uses_with(source)
         graph.erase_node(node)
-        count += 1
     graph.eliminate_dead_code()
     traced.delete_all_unused_submodules()
     traced.recompile()
-    return count
 
 
 def _norm_of(traced: fx.GraphModule, node: fx.Node) -> _Norm | None:
@@ -135,40 +113,38 @@ def _norm_of(traced: fx.GraphModule, node: fx.Node) -> _Norm | None:
     if node.op == "call_module":
         module = traced.get_submodule(str(node.target))
         if isinstance(module, _BatchNorm) and module.running_mean is not None and module.running_var is not None:
-            return _Norm(module.running_mean, module.running_var, module.weight, module.bias, module.eps)
+            return module.running_mean, module.running_var, module.weight, module.bias, module.eps
         return None
     if node.op != "call_function" or node.target is not F.batch_norm:
         return None
-    names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
-    values: dict[str, object] = {"weight": None, "bias": None, "training": False, "eps": 1e-5}
-    values |= dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
-    mean, variance = _constant(traced, values["running_mean"]), _constant(traced, values["running_var"])
-    scale, shift = _constant(traced, values["weight"]), _constant(traced, values["bias"])
+    call = inspect.signature(F.batch_norm).bind(*node.args, **node.kwargs)
+    call.apply_defaults()
+    values = call.arguments
+    names = ("running_mean", "running_var", "weight", "bias")
+    mean, variance, scale, shift = (_constant(traced, values[name]) for name in names)
     lost = (values["weight"] is not None and scale is None) or (values["bias"] is not None and shift is None)
     if mean is None or variance is None or lost or values["training"] is not False:
         return None
-    return _Norm(mean, variance, scale, shift, float(str(values["eps"])))
+    return mean, variance, scale, shift, float(values["eps"])
 
 
 def _constant(traced: fx.GraphModule, node: object) -> Tensor | None:
     if not isinstance(node, fx.Node) or node.op != "get_attr":
         return None
-    owner, _, name = str(node.target).rpartition(".")
-    value = getattr(traced.get_submodule(owner), name)
+    value = attrgetter(str(node.target))(traced)
     return value if isinstance(value, Tensor) else None
 
 
-def _merge(layer: _Foldable, norm: _Norm) -> None:
-    scale = torch.ones_like(norm.mean) if norm.scale is None else norm.scale
-    shift = torch.zeros_like(norm.mean) if norm.shift is None else norm.shift
+def _merge(
+    layer: _Foldable, mean: Tensor, variance: Tensor, scale: Tensor | None, shift: Tensor | None, epsilon: float
+) -> None:
+    scale = torch.ones_like(mean) if scale is None else scale
+    shift = torch.zeros_like(mean) if shift is None else shift
     fuse = fuse_linear_bn_weights if isinstance(layer, nn.Linear) else fuse_conv_bn_weights
-    weight, bias = fuse(layer.weight, layer.bias, norm.mean, norm.variance, norm.epsilon, scale, shift)
-    layer.weight = nn.Parameter(weight.detach(), requires_grad=False)
-    layer.bias = nn.Parameter(bias.detach(), requires_grad=False)
+    layer.weight, layer.bias = fuse(layer.weight, layer.bias, mean, variance, epsilon, scale, shift)
 
 
 def _remaining(model: nn.Module) -> int:
-    modules: Sequence[nn.Module] = list(model.modules())
-    graphs = [module.graph for module in modules if isinstance(module, fx.GraphModule)]
+    graphs = [module.graph for module in model.modules() if isinstance(module, fx.GraphModule)]
     functions = sum(len(graph.find_nodes(op="call_function", target=F.batch_norm)) for graph in graphs)
-    return functions + sum(isinstance(module, _BatchNorm) for module in modules)
+    return functions + sum(isinstance(module, _BatchNorm) for module in model.modules())

@@ -21,8 +21,6 @@ from osanas.validation import problems_of
 Precision = Literal["fp32", "fp16", "bf16"]
 Runtime = Literal["eager", "compile", "cudagraph", "onnxruntime"]
 
-BYTES_PER_ELEMENT: dict[Precision, int] = {"fp32": 4, "fp16": 2, "bf16": 2}
-
 
 class MeasurementProtocol(BaseModel):
     """Settings of a measurement; the defaults measure one network well, ``for_search`` measures hundreds.
@@ -123,7 +121,7 @@ class MeasurementProtocol(BaseModel):
     @property
     def bytes_per_element(self) -> int:
         """Bytes of a number in the chosen precision."""
-        return BYTES_PER_ELEMENT[self.precision]
+        return 4 if self.precision == "fp32" else 2
 
     def to_dict(self) -> dict[str, Any]:
         """All settings as plain values."""

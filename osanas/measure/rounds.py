@@ -10,7 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from osanas.measure.energy.meter import worst
@@ -130,7 +130,8 @@ def _energy(measurements: Sequence[Measurement], protocol: MeasurementProtocol) 
     joules = sum(window["joules"] for window in used)
     iterations = [sum(window["iterations"] for window in part) for part in windows]
     figures["energy_mj"] = joules * 1e3 / sum(iterations) / protocol.batch_size
-    figures["energy_net_mj"] = _weighted([part.energy_net_mj for part in parts], iterations)
+    net_mj = [part.energy_net_mj for part in parts if part.energy_net_mj is not None]
+    figures["energy_net_mj"] = fmean(net_mj, iterations) if len(net_mj) == len(parts) else None
     seconds = sum(window["seconds"] for window in used)
     figures["power_w"] = joules / seconds
     figures["energy_iteration_ms"] = seconds * 1e3 / sum(iterations)
@@ -166,11 +167,3 @@ def _percentiles(parts: Sequence[Measurement]) -> dict[str, float]:
 def _median(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return median(known) if known else None
-
-
-def _weighted(values: Sequence[float | None], weights: Sequence[int]) -> float | None:
-    """The weighted mean; None where a value is missing."""
-    known = [value for value in values if value is not None]
-    if len(known) < len(weights):
-        return None
-    return sum(value * weight for value, weight in zip(known, weights, strict=True)) / sum(weights)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -57,8 +56,12 @@ class Block:
     singles_ms: tuple[float, ...] = ()
 
 
-class Workload(ABC):
-    """Runs a network on one fixed input batch."""
+class Workload:
+    """A network on one fixed input batch, on the CPU.
+
+    Args:
+        runner: The network in its runtime.
+    """
 
     notes: tuple[str, ...] = ()
     """What a reader of its figures should know."""
@@ -67,11 +70,19 @@ class Workload(ABC):
     settings: Mapping[str, Any] = MappingProxyType({})
     """Of the machine, as ``osanas.machine.conditions`` reads them."""
 
-    @abstractmethod
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def release(self) -> None:
+        """Gives up the network; whoever still holds the workload holds no memory of the device."""
+        del self._runner
+
     def run(self, iterations: int) -> None:
         """Runs the network back to back; on return every iteration has finished, on the device too."""
+        with torch.inference_mode():
+            for _ in range(iterations):
+                self._runner.run()
 
-    @abstractmethod
     def block(self, iterations: int, clock: Clock, *, singly: bool) -> Block:
         """Runs and times a block by the host's clock, each iteration when the one before has finished.
 
@@ -80,6 +91,15 @@ class Workload(ABC):
             clock: The host's.
             singly: Whether to time every iteration too.
         """
+        with torch.inference_mode():
+            switches, processor_ns = _involuntary_switches(), time.thread_time_ns()
+            stamps_ns = _timed(self._runner.run, iterations, clock, singly=singly)
+            processor_ns = time.thread_time_ns() - processor_ns
+        if torch.get_num_threads() == 1:
+            is_disturbed = processor_ns < _OWN_SHARE * (stamps_ns[-1] - stamps_ns[0])
+        else:  # threads wait for each other, so only the operating system knows why one of them does not run
+            is_disturbed = _involuntary_switches() > switches
+        return _block(stamps_ns, iterations, is_disturbed=is_disturbed)
 
     def gpu_block(self, iterations: int) -> Block | None:  # noqa: ARG002
         """Runs a block back to back and times it by the GPU; None where there is none."""
@@ -94,35 +114,6 @@ class Workload(ABC):
         return None
 
 
-class CpuWorkload(Workload):
-    """A network on the CPU, timed by the host's clock."""
-
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-
-    def release(self) -> None:
-        """Gives up the network; whoever still holds the workload holds no memory of the device."""
-        del self._runner
-
-    def run(self, iterations: int) -> None:
-        """Runs the network."""
-        with torch.inference_mode():
-            for _ in range(iterations):
-                self._runner.run()
-
-    def block(self, iterations: int, clock: Clock, *, singly: bool) -> Block:
-        """Wall time by the clock."""
-        with torch.inference_mode():
-            switches, processor_ns = _involuntary_switches(), time.thread_time_ns()
-            stamps_ns = _timed(self._runner.run, iterations, clock, singly=singly)
-            processor_ns = time.thread_time_ns() - processor_ns
-        if torch.get_num_threads() == 1:
-            is_disturbed = processor_ns < _OWN_SHARE * (stamps_ns[-1] - stamps_ns[0])
-        else:  # threads wait for each other, so only the operating system knows why one of them does not run
-            is_disturbed = _involuntary_switches() > switches
-        return _block(stamps_ns, iterations, is_disturbed=is_disturbed)
-
-
 class CudaWorkload(Workload):
     """A network on the current GPU: timed by the host's clock, and by events on the runner's stream.
 
@@ -135,12 +126,13 @@ class CudaWorkload(Workload):
     """
 
     def __init__(self, runner: Runner, capture: Callable[[], tuple[Runner, object]] | None = None) -> None:
-        self._runner = runner
+        super().__init__(runner)
         self._capture = capture
 
     def release(self) -> None:
         """Gives up the network; whoever still holds the workload holds no memory of the device."""
-        del self._runner, self._capture
+        super().release()
+        del self._capture
 
     def run(self, iterations: int) -> None:
         """Runs the network and waits for the device."""
@@ -230,30 +222,26 @@ def open_workload(
     """
     check_runtime(protocol.runtime, protocol.precision, device)
     with _process_settings(device, protocol.threads), device_errors(device, "measurement"):
-        form = deployed(model, device, protocol)
+        module, notes = deployed(model, device, protocol)
         generator = torch.Generator().manual_seed(0)
         batch = torch.randn(protocol.batch_size, *input_shape, generator=generator).to(
             device=device, dtype=DTYPES[protocol.precision], memory_format=torch.channels_last
         )
         try:
-            with prepared(protocol.runtime, form.module, batch) as runner:
-                workload: CpuWorkload | CudaWorkload
-                if device.type == "cpu":
-                    workload = CpuWorkload(runner)
-                else:
-                    is_eager = protocol.runtime == "eager"
-                    workload = CudaWorkload(runner, partial(captured, form.module, batch) if is_eager else None)
-                workload.notes = (*form.notes, *runner.notes)
+            with prepared(protocol.runtime, module, batch) as runner:
+                capture = partial(captured, module, batch) if protocol.runtime == "eager" else None
+                workload = Workload(runner) if device.type == "cpu" else CudaWorkload(runner, capture)
+                workload.notes = (*notes, *runner.notes)
                 workload.details = runner.details
                 workload.settings = settings(device)
-                del runner
+                del runner, capture
                 try:
                     yield workload
                 finally:
                     workload.release()
         finally:
             # A traced network is a cycle: left to the collector, it would hold its memory into the next measurement.
-            del form, batch
+            del module, batch
             gc.collect()
 
 

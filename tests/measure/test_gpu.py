@@ -45,7 +45,7 @@ def _latency(
 
 
 def _deployed(model: nn.Module, precision: Precision) -> tuple[nn.Module, Tensor]:
-    module = deployed(model, DEVICE, MeasurementProtocol(precision=precision)).module
+    module, _ = deployed(model, DEVICE, MeasurementProtocol(precision=precision))
     batch = torch.randn(2, *SHAPE, generator=torch.Generator().manual_seed(1))
     return module, batch.to(device=DEVICE, dtype=DTYPES[precision], memory_format=torch.channels_last)
 

@@ -54,7 +54,7 @@ def _batch(size: int = 2) -> Tensor:
 
 
 def _folded(model: nn.Module | None = None) -> nn.Module:
-    return deployed(Branches() if model is None else model, CPU, MeasurementProtocol()).module
+    return deployed(Branches() if model is None else model, CPU, MeasurementProtocol())[0]
 
 
 def test_eager_runs_the_very_module() -> None:

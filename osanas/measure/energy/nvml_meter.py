@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 from osanas.errors import Unavailable
@@ -207,10 +208,7 @@ class NvmlMeter(EnergyMeter):
 
     def _idle_by_counter(self) -> float | None:
         """From tick to tick; None if the counter stands still or goes back."""
-
-        def wait() -> None:
-            self._clock.sleep(POLL_S)
-
+        wait = partial(self._clock.sleep, POLL_S)
         ticked = self._next_tick(wait)
         if ticked is None:
             return None
