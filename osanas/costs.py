@@ -11,8 +11,8 @@ bounded from below by ``2 sqrt(h w B / k^2) + B / (h w)`` for ``B`` multiply-add
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -122,19 +122,18 @@ def count_costs(model: nn.Module, input_shape: tuple[int, int, int]) -> Costs:
     state = {name: tensor.detach().to("meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
     weights = [*model.parameters(), *model.buffers()]
     device = weights[0].device if weights else torch.device("cpu")
-    with _evaluation_mode(model):
+    try:
+        on_meta = partial(torch.func.functional_call, model, state)
+        trace = _traced(model, on_meta, state.values(), input_shape, torch.device("meta"))
+    except _REFUSALS:  # it holds tensors or control flow that need values
         try:
-            on_meta = partial(torch.func.functional_call, model, state)
-            trace = _traced(model, on_meta, state.values(), input_shape, torch.device("meta"))
-        except _REFUSALS:  # it holds tensors or control flow that need values
-            try:
-                trace = _traced(model, model, weights, input_shape, device)
-            except _REFUSALS as error:
-                shape, reason = "x".join(map(str, input_shape)), str(error).strip().partition("\n")[0]
-                raise UsageError(
-                    f"The network cannot take an input of {shape}: {reason.rstrip('. ')}.",
-                    "Give the channels and the resolution it expects.",
-                ) from error
+            trace = _traced(model, model, weights, input_shape, device)
+        except _REFUSALS as error:
+            shape, reason = "x".join(map(str, input_shape)), str(error).strip().partition("\n")[0]
+            raise UsageError(
+                f"The network cannot take an input of {shape}: {reason.rstrip('. ')}.",
+                "Give the channels and the resolution it expects.",
+            ) from error
     return Costs(
         layers=tuple(trace.layers),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
@@ -161,17 +160,6 @@ def _float_type(model: nn.Module) -> torch.dtype:
     return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
 
 
-@contextmanager
-def _evaluation_mode(model: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
 class _Trace(TorchDispatchMode):
     """Sees every operation of a forward pass, below autograd, and which module ran it."""
 
@@ -188,14 +176,16 @@ class _Trace(TorchDispatchMode):
         self._steps: list[tuple[frozenset[int], frozenset[int]]] = []  # memory that each operation reads and writes
 
     def watch(self, model: nn.Module, forward: Callable[[], Any]) -> None:
-        """Runs a forward pass without gradients."""
+        """Runs a forward pass in evaluation mode, without gradients."""
         with ExitStack() as stack:
             # The fused attention kernel would hide the linear layers inside it.
             stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
             torch.backends.mha.set_fastpath_enabled(False)
             for module in model.modules():
+                stack.callback(setattr, module, "training", module.training)
                 stack.enter_context(module.register_forward_pre_hook(self._enter))
                 stack.enter_context(module.register_forward_hook(self._leave, always_call=True))
+            model.eval()
             with torch.no_grad(), self:
                 outputs = forward()
         self._steps.append((self._memories(outputs), frozenset()))  # the caller reads after the last operation

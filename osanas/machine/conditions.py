@@ -146,11 +146,11 @@ def _used() -> tuple[float, float, float, int]:
     return own.user + own.system, busy_s, getattr(times, "steal", 0.0), process.num_ctx_switches().involuntary
 
 
-def contention_flags(conditions: dict[str, Any]) -> tuple[str, ...]:
-    """``contended`` where others kept a quarter of the processors that we leave busy, or the hypervisor took a tenth.
+def is_contended(conditions: dict[str, Any]) -> bool:
+    """Whether others kept a quarter of the processors that we leave busy, or the hypervisor took a tenth.
 
     Even on processors of their own they share caches, memory and often the very core (hyper-threads) with us.
     """
     spare = max(0.0, conditions["processors"] - conditions["own_cpu_share"])
     is_crowded = conditions["other_cpu_share"] > max(0.1, 0.25 * spare)
-    return ("contended",) if is_crowded or (conditions["steal_share"] or 0.0) > 0.1 else ()
+    return is_crowded or (conditions["steal_share"] or 0.0) > 0.1

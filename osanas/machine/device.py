@@ -142,11 +142,7 @@ def device_uuid(device: torch.device) -> str | None:
 
 
 def identify(device: torch.device) -> DeviceIdentity:
-    """Everything that tells this device and its software from another.
-
-    Args:
-        device: From ``resolve_device``.
-    """
+    """Everything that tells this device and its software from another."""
     is_cuda = device.type == "cuda"
     cpu = cpu_model()
     return DeviceIdentity(

@@ -11,7 +11,7 @@ import torch
 
 from osanas.errors import CandidateError
 from osanas.machine.clock import Clock, now_s
-from osanas.machine.conditions import MachineWatch, contention_flags
+from osanas.machine.conditions import MachineWatch, is_contended
 from osanas.measure.measurement import Measurement, StoppedBy
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.statistics import (
@@ -55,8 +55,17 @@ def time_workload(workload: Workload, protocol: MeasurementProtocol, *, clock: C
     taken = _take(workload, protocol, clock, iteration_ms)
     conditions = {**workload.settings, **watch.read()}
     blocks, gpu = [block.iteration_ms for block in taken.counted], taken.gpu_ms
+    singles_ms = [single for block in taken.counted for single in block.singles_ms]
     graph_ms, graph_notes = _graph_time(workload, taken.per_block) if gpu else (None, ())
-    is_launch_bound = graph_ms is not None and graph_ms < _LAUNCH_BOUND * median(gpu)
+    noise = interquartile_ratio(blocks)
+    flags = {
+        "unstable": taken.is_unstable,
+        "very_noisy": noise > 0.25,  # as torch.utils.benchmark's warnings
+        "noisy": 0.10 < noise <= 0.25,
+        "warmup_unstable": not is_stable,
+        "contended": is_contended(conditions),
+        "launch_bound": graph_ms is not None and graph_ms < _LAUNCH_BOUND * median(gpu),
+    }
     return Measurement(
         latency_ms=median(blocks),
         latency_interval_ms=median_interval(blocks),
@@ -65,18 +74,12 @@ def time_workload(workload: Workload, protocol: MeasurementProtocol, *, clock: C
         iterations=taken.per_block * len(blocks),
         converged=taken.stopped_by == "interval",
         stopped_by=taken.stopped_by,
-        flags=(
-            *(("unstable",) if taken.is_unstable else ()),
-            *_noise_flags(blocks),
-            *(() if is_stable else ("warmup_unstable",)),
-            *contention_flags(conditions),
-            *(("launch_bound",) if is_launch_bound else ()),
-        ),
+        flags=tuple(flag for flag, holds in flags.items() if holds),
         notes=(*workload.notes, *graph_notes),
         conditions=conditions,
         gpu_time_ms=median(gpu) if gpu else None,
         gpu_time_interval_ms=median_interval(gpu) if gpu else None,
-        percentiles_ms={} if taken.is_unstable else percentiles(taken.singles_ms),
+        percentiles_ms={} if taken.is_unstable else percentiles(singles_ms),
         runtime_details={**workload.details, **({} if graph_ms is None else {"cudagraph_gpu_time_ms": graph_ms})},
     )
 
@@ -97,10 +100,6 @@ class _Taken:
         """Undisturbed blocks of the GPU; all of them where those are too few for an interval."""
         calm = [block.iteration_ms for block in self.gpu if not block.is_disturbed]
         return calm if len(calm) >= FEWEST_FOR_INTERVAL else [block.iteration_ms for block in self.gpu]
-
-    @property
-    def singles_ms(self) -> list[float]:
-        return [single for block in self.counted for single in block.singles_ms]
 
 
 def _take(workload: Workload, protocol: MeasurementProtocol, clock: Clock, iteration_ms: float) -> _Taken:
@@ -167,11 +166,3 @@ def _warm_up(workload: Workload, protocol: MeasurementProtocol, clock: Clock) ->
 
 def _iterations_for(iteration_ms: float, block_seconds: float) -> int:
     return max(1, math.ceil(block_seconds * 1e3 / max(iteration_ms, 1e-6)))
-
-
-def _noise_flags(blocks_ms: Sequence[float]) -> tuple[str, ...]:
-    """Thresholds of torch.utils.benchmark's warnings."""
-    ratio = interquartile_ratio(blocks_ms)
-    if ratio > 0.25:
-        return ("very_noisy",)
-    return ("noisy",) if ratio > 0.10 else ()

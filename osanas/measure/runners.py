@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,8 +31,6 @@ _ONNX_BFLOAT16 = 16
 
 _MOST_DIFFERENCE = 0.05
 """Of the largest value; half precision and another order of sums stay well below."""
-
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def _first_pass(module: nn.Module, batch: Tensor) -> object:
     return output
 
 
-def building(runtime: Runtime, build: Callable[[], _Result]) -> _Result:
+def building(runtime: Runtime, build: Callable[[], tuple[Runner, object]]) -> tuple[Runner, object]:
     """Builds something in silence; what goes wrong is the network's failure in that runtime.
 
     Raises:

@@ -89,10 +89,6 @@ def _check_onnx(precision: Precision, device: torch.device) -> None:
 def describe_runtime(runtime: Runtime, device: torch.device) -> dict[str, Any]:
     """What may change a runtime's figures beside torch itself, as JSON: part of the measurement key.
 
-    Args:
-        runtime: From ``resolve_runtime``.
-        device: Its kind decides.
-
     Raises:
         UsageError: As ``check_runtime``.
     """

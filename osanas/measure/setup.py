@@ -16,14 +16,7 @@ from osanas.measure.runtimes import check_runtime, resolve_runtime
 
 @dataclass(frozen=True)
 class Setup:
-    """Where and how networks are measured.
-
-    Attributes:
-        device: That computes.
-        identity: What it is, with its software.
-        protocol: How each network is measured.
-        meter: Of energy, or why there is none.
-    """
+    """Where and how networks are measured: the device that computes, and the meter of energy or why there is none."""
 
     device: torch.device
     identity: DeviceIdentity

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from osanas.machine.conditions import MachineWatch, contention_flags, cpu_quota, settings
+from osanas.machine.conditions import MachineWatch, cpu_quota, is_contended, settings
 from tests.measure.simulation import SimulatedClock
 
 CPU = torch.device("cpu")
@@ -97,18 +97,18 @@ def test_the_watch_tells_shares_of_a_processor(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "other", "steal", "flags"),
+    ("own", "other", "steal", "contended"),
     [
-        (1.0, 0.05, 0.0, ()),
-        (1.0, 0.2, 0.0, ()),
-        (1.0, 0.3, 0.0, ("contended",)),
-        (2.0, 0.2, 0.0, ("contended",)),
-        (1.0, 0.0, 0.2, ("contended",)),
-        (1.0, 0.0, None, ()),
+        (1.0, 0.05, 0.0, False),
+        (1.0, 0.2, 0.0, False),
+        (1.0, 0.3, 0.0, True),
+        (2.0, 0.2, 0.0, True),
+        (1.0, 0.0, 0.2, True),
+        (1.0, 0.0, None, False),
     ],
 )
 def test_contention_is_work_of_others_where_we_compute(
-    own: float, other: float, steal: float | None, flags: tuple[str, ...]
+    own: float, other: float, steal: float | None, contended: bool
 ) -> None:
     conditions = {"processors": 2, "own_cpu_share": own, "other_cpu_share": other, "steal_share": steal}
-    assert contention_flags(conditions) == flags
+    assert is_contended(conditions) == contended

@@ -4,6 +4,7 @@ import gc
 import logging
 import weakref
 from collections.abc import Callable
+from typing import NoReturn
 
 import pytest
 import torch
@@ -187,7 +188,7 @@ def test_images_that_do_not_fit_fail_alike_in_every_runtime() -> None:
 
 
 def test_the_devices_failures_stay_the_devices() -> None:
-    def fail() -> None:
+    def fail() -> NoReturn:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     with pytest.raises(RuntimeError, match="illegal memory"):
@@ -196,7 +197,7 @@ def test_the_devices_failures_stay_the_devices() -> None:
 
 
 def test_a_broken_capture_is_the_networks_failure() -> None:
-    def fail() -> None:
+    def fail() -> NoReturn:
         raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nCompile with ...")
 
     with pytest.raises(CandidateError, match=r"cudagraph cannot run the network: CUDA error: .* capturing\.$"):

@@ -151,12 +151,7 @@ class RaplMeter(EnergyMeter):
 
 
 def open_rapl(clock: Clock, root: Path = POWERCAP_ROOT) -> RaplMeter | Unavailable:
-    """A meter on all package and memory zones that advance.
-
-    Args:
-        clock: Time.
-        root: The powercap tree.
-    """
+    """A meter on all package and memory zones that advance."""
     try:
         zones = find_zones(root)
         if not zones:
