@@ -51,12 +51,12 @@ def measure(
         EnvironmentFailure: Device or meter failed, or the device stays in use.
         UsageError: The device cannot do what the protocol asks.
     """
-    names, needs_costs = [device_uuid(device) or CPU], False
+    names = [device_uuid(device) or CPU]
     if isinstance(meter, EnergyMeter):
-        names += [] if meter.lock_name is None else [meter.lock_name]
-        needs_costs = meter.needs_costs
-    if costs is None and needs_costs:
-        costs = count_costs(model, input_shape)
+        if meter.lock_name is not None:
+            names.append(meter.lock_name)
+        if costs is None and meter.needs_costs:
+            costs = count_costs(model, input_shape)
     with (
         exclusive(names, timeout_s=lock_timeout_s, folder=lock_folder) as disturbances,
         open_workload(model, input_shape, device, protocol) as workload,
