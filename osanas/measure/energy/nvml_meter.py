@@ -48,7 +48,6 @@ class NvmlMeter(EnergyMeter):
         check: A power reading that a counter's energy is checked against.
         clock: Time.
         computes_here: Whether this process has a CUDA context on the board.
-        seed: Of the random phase between windows.
     """
 
     source: ClassVar[EnergySource] = "nvml"
@@ -61,8 +60,7 @@ class NvmlMeter(EnergyMeter):
         check: Sensor | None,
         clock: Clock,
         *,
-        computes_here: bool = False,
-        seed: int = 0,
+        computes_here: bool,
     ) -> None:
         self._library = library
         self._board = board
@@ -70,7 +68,7 @@ class NvmlMeter(EnergyMeter):
         self._check = check
         self._clock = clock
         self._watch = BoardWatch(library, board, computes_here=computes_here)
-        self._random = random.Random(seed)  # noqa: S311
+        self._random = random.Random(0)  # noqa: S311
         self._idle: tuple[float | None, int | None] | None = None
         if sensor.scope == "module":
             self.notes = ("power is read for the whole module, its CPU included",)
