@@ -168,7 +168,8 @@ def test_any_other_change_is_refused(job: Job, rungs: tuple[int, ...]) -> None:
 # several workers and crashes ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sampler", ["random", pytest.param("known-cost", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["random", "known-cost"])
 def test_two_workers_never_promote_the_same_candidate_twice(job: Job, url: str, sampler: str) -> None:
     """``check_study`` compares what was trained with what is stored."""
     processes = [launch(replace(job, trials=18, sampler=sampler, epoch_s=0.02)) for _ in range(2)]
@@ -217,6 +218,7 @@ def test_a_process_that_dies_while_it_promotes_loses_nothing(job: Job, url: str,
 # checkpoints --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_checkpoints_of_what_may_go_on_are_kept_and_others_deleted(job: Job) -> None:
     view = search(replace(job, sampler="known-cost", trials=16))
     candidates = view.candidates()

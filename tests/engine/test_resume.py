@@ -105,7 +105,8 @@ def test_a_takeover_goes_on_from_the_last_epoch(job: Job, url: str) -> None:
     assert starts == ["0", "0", "1"]
 
 
-@pytest.mark.parametrize("rungs", [(2,), pytest.param((1, 2, 4), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rungs", [(2,), (1, 2, 4)])
 def test_kill_9_at_random_moments(job: Job, url: str, rungs: tuple[int, ...]) -> None:
     rng = random.Random(7)
     job = replace(job, trials=10, epoch_s=0.01, rungs=rungs)

@@ -62,13 +62,9 @@ def test_every_sampler_with_one_to_three_objectives_and_limits(
     assert view.objectives == tuple(objectives)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "objectives",
-    [
-        pytest.param(("accuracy",), marks=pytest.mark.slow),
-        ("accuracy", "latency_ms"),
-        pytest.param(("accuracy", "latency_ms", "energy_mj"), marks=pytest.mark.slow),
-    ],
+    "objectives", [("accuracy",), ("accuracy", "latency_ms"), ("accuracy", "latency_ms", "energy_mj")]
 )
 def test_the_known_cost_sampler_stays_within_the_limits_that_it_can_predict(
     job: Job, url: str, objectives: Sequence[Objective]
@@ -86,6 +82,7 @@ def test_the_known_cost_sampler_stays_within_the_limits_that_it_can_predict(
         assert statuses[first:].count("infeasible") <= 2
 
 
+@pytest.mark.slow
 def test_a_sampler_learns_where_candidates_are_infeasible(job: Job, url: str) -> None:
     """As it would not from PRUNED trials: GPSampler sees only complete ones."""
     options = {"objectives": ["accuracy", "latency_ms"], "max_latency_ms": 0.46}

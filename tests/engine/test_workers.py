@@ -93,6 +93,7 @@ def test_a_duplicate_of_a_running_network_waits(folder: Path, url: str) -> None:
     check_study(url, 1)
 
 
+@pytest.mark.slow
 def test_many_processes_create_a_database_at_once(folder: Path, any_url: str) -> None:
     """Each makes another study in it, so none can wait for the tables of another."""
     job = Job(str(folder), 1, FEW, any_url)
@@ -115,6 +116,7 @@ def test_a_second_worker_waits_for_the_last_trial_of_another(folder: Path, url: 
 # PostgreSQL ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_kill_9_on_postgresql(folder: Path, postgres_url: str) -> None:
     job = Job(str(folder), 6, SMALL, postgres_url, log=str(folder / "log"))
     for point in ("after the trial of a claim", "after asking", "after the result"):

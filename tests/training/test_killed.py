@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from osanas.study.recipe import Recipe
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 PROGRAM = """
 import sys
 from pathlib import Path
+import pytest
 import torch
 from osanas.study.recipe import Recipe
 from osanas.training.trainer import train
@@ -84,6 +86,7 @@ def test_killed(tmp_path: Path) -> None:
     assert_resumes_exactly(tmp_path / "a")
 
 
+@pytest.mark.slow
 def test_interrupted_from_the_keyboard(tmp_path: Path) -> None:
     with start(tmp_path / "a") as process:
         wait_for_epoch(process, 2)
