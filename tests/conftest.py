@@ -16,7 +16,7 @@ import pytest
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ["OMP_NUM_THREADS"] = "1"
 
-hypothesis.settings.register_profile("osanas", deadline=None, max_examples=60)
+hypothesis.settings.register_profile("osanas", deadline=None, max_examples=40)
 hypothesis.settings.load_profile("osanas")
 
 # A shell starts what it puts in the background with Ctrl-C ignored, and subprocesses inherit that.

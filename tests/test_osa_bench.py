@@ -259,6 +259,7 @@ def test_equal_seeds_search_alike(bench: OsaBench) -> None:
     assert first != other
 
 
+@pytest.mark.slow
 def test_duplicates_cost_nothing(small: OsaBench) -> None:
     trace = replay("tpe", small, seed=0, budget_epochs=70 * EPOCHS)
     digests = [one.architecture.digest for one in trace.trainings]
@@ -391,6 +392,7 @@ def test_fronts_are_tested_with_another_seed(bench: OsaBench) -> None:
     assert efficiency.tested(trace, bench, 8) == 0.0
 
 
+@pytest.mark.slow
 def test_runs_are_kept_and_not_repeated(
     folder: Path, bench: OsaBench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

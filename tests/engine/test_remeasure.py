@@ -127,8 +127,8 @@ def test_an_interrupted_search_skips_it(job: Job) -> None:
 
 
 def test_the_time_limit_does_not_skip_it(job: Job) -> None:
-    evaluator = two(epoch_s=0.6)
-    view = search(replace(job, options={"timeout": 3.0}), evaluator)
+    evaluator = two(epoch_s=0.3)
+    view = search(replace(job, options={"timeout": 1.5}), evaluator)
     assert 0 < len(evaluator.trained) < 6
     assert view.front().measured == "full"
 

@@ -69,7 +69,9 @@ def proposals(name: OptunaSampler, count: int, *, promote: bool, hide: bool) -> 
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-@pytest.mark.parametrize(("name", "count"), [("tpe", 16), ("gp", 14), ("random", 8), ("nsga2", 120)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("tpe", 16), ("gp", 14), ("random", 8), pytest.param("nsga2", 120, marks=pytest.mark.slow)]
+)
 def test_promotions_are_hidden(name: OptunaSampler, count: int) -> None:
     """A sampler proposes the same with and without promotions, whose values would draw it elsewhere."""
     without = proposals(name, count, promote=False, hide=True)

@@ -35,6 +35,7 @@ def _assert_registered_as_reached(architecture: Architecture, resolution: int, d
     assert [id(m) for m in reached] == [id(m) for m in leaves]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_published_variants_register_layers_as_reached(name: str) -> None:
     _assert_registered_as_reached(VARIANTS[name], 65, "meta")
