@@ -44,6 +44,8 @@ class StudyConfig(Limits):
     trials: PositiveInt = 200
     timeout: PositiveFloat | None = None
     """Seconds after which no further candidate is started."""
+    workers: PositiveInt | None = None
+    """Processes that train at once on this machine; None is one for each processor, up to four, but one on a GPU."""
     seed: NonNegativeInt = 0
     sampler: SamplerName = "known-cost"
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] | None = None
@@ -75,7 +77,7 @@ class StudyConfig(Limits):
     runtime: Literal["auto", "eager", "compile", "cudagraph", "onnxruntime"] = "auto"
     """What runs the network in a measurement; ``auto`` is a CUDA graph where one can be captured, otherwise eager."""
     threads: PositiveInt | None = None
-    """CPU threads for training and measuring; None leaves torch's choice."""
+    """CPU threads for measuring, and at most for each training; None leaves torch's choice."""
 
     @field_validator("objectives")
     @classmethod

@@ -25,7 +25,7 @@ CHATTER = ("Lightning", "lightning", "Optuna", "optuna", "Warning", "warn", "Tip
 
 REAL = (
     *("search", "--space", "tiny", "--rungs", "1", "--sampler", "tpe", "--train-samples", "100", "--seed", "10"),
-    *("--threads", "1", "--device", "cpu", "--energy", "estimated"),
+    *("--threads", "1", "--device", "cpu", "--energy", "estimated", "--workers", "1"),
 )
 """A search over the smallest networks; with this seed the second of them is better and cheaper than the first."""
 
