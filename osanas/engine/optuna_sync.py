@@ -89,5 +89,5 @@ def unclaimed(
     if is_starting:
         return []
     claimed = {one.trial for one in evaluations} | duplicates.keys()
-    given = {(one.digest, one.epochs) for one in evaluations if one.trial == UNNUMBERED}
+    given = {(one.digest, one.epochs, one.repeat) for one in evaluations if one.trial == UNNUMBERED}
     return [one for one in unfinished if one.number not in claimed and adapter.added_for(one) not in given]

@@ -38,6 +38,7 @@ from osanas.engine.next_step import (
 )
 from osanas.engine.optuna_sync import OptunaSync, unclaimed
 from osanas.engine.remeasure import Question, Remeasurement
+from osanas.engine.repeats import Repeat
 from osanas.engine.samplers import FirstRungs, KnownCostSampler, make_sampler
 from osanas.engine.snapshot import Snapshot
 from osanas.errors import SearchFailed, StudyError, TrainingStopped
@@ -152,6 +153,8 @@ class Worker:
             unclaimed=tuple(trial.number for trial in left),
             patience=self.patience,
             is_time_up=is_time_up,
+            confirm=self._config.confirm,
+            front=now.front.candidates,
         )
         return self._act(decide(situation, self._promotion), left)
 
@@ -179,7 +182,10 @@ class Worker:
                 )
         if now.files:
             front = {member.digest for member in now.front.candidates}
-            self._checkpoints.tidy(now.files, worth_keeping(now.history, front))
+            needed = [self._checkpoints.path(digest) for digest in worth_keeping(now.history, front)]
+            repeats = [one for one in now.evaluations if one.repeat and one.status == "running"]
+            needed += [self._checkpoints.path(one.digest, one.repeat) for one in repeats]
+            self._checkpoints.tidy(now.files, needed)
 
     def _promotion(self, may_begin: bool) -> Promotion | None:  # noqa: FBT001 - as ``decide`` calls it
         # an Optuna sampler says nothing about what its candidates are worth, so promotions do not compete with them
@@ -193,6 +199,8 @@ class Worker:
                 self._adopt(evaluation)
             case Promote(promotion):
                 self._give(promotion.architecture, promotion.epochs)
+            case Repeat(architecture, epochs, repeat):
+                self._give(architecture, epochs, repeat)
             case Start(architecture) | Draw(architecture):
                 if self._reserve():
                     self._give(architecture, self.record.rungs[0])
@@ -237,9 +245,9 @@ class Worker:
             self.patience = self.patience.after_duplicate()
             self.store.add_duplicate(self.record.id, trial.number, evaluation.evaluation)
 
-    def _give(self, architecture: Architecture, epochs: int) -> None:
+    def _give(self, architecture: Architecture, epochs: int, repeat: int = 0) -> None:
         """Evaluates a network that no sampler proposed, at a rung."""
-        evaluation, ours = self._claim(architecture, epochs, None)
+        evaluation, ours = self._claim(architecture, epochs, None, repeat)
         if ours:
             self._evaluate(evaluation, self._add_trial(evaluation), continued=False)
 
@@ -250,7 +258,7 @@ class Worker:
             return
         number = evaluation.trial
         if number == UNNUMBERED:
-            trial = adapter.find_running(self.study, evaluation.digest, evaluation.epochs)
+            trial = adapter.find_running(self.study, evaluation.digest, evaluation.epochs, evaluation.repeat)
             if trial is None:
                 number = self._add_trial(evaluation)
             else:
@@ -258,9 +266,11 @@ class Worker:
                 self._lease.assign_trial(evaluation.evaluation, number)
         self._evaluate(evaluation, number, continued=True)
 
-    def _claim(self, architecture: Architecture, epochs: int, trial: int | None) -> tuple[Candidate, bool]:
+    def _claim(
+        self, architecture: Architecture, epochs: int, trial: int | None, repeat: int = 0
+    ) -> tuple[Candidate, bool]:
         """Claims a network at a rung, or an infeasible one again that the limits now allow; and whether it is ours."""
-        evaluation, ours = self._lease.claim(architecture, epochs, trial)
+        evaluation, ours = self._lease.claim(architecture, epochs, trial, repeat)
         if not ours and fits_now(evaluation, self.record.limits):
             reopened = self._lease.reopen(evaluation.evaluation, trial)
             return (evaluation, False) if reopened is None else (reopened, True)
@@ -274,6 +284,7 @@ class Worker:
             evaluation.architecture,
             epochs=evaluation.epochs,
             promoted_from=evaluation.promoted_from,
+            repeat=evaluation.repeat,
         )
         self._lease.assign_trial(evaluation.evaluation, trial.number)
         return trial.number
@@ -281,7 +292,14 @@ class Worker:
     def _evaluate(self, evaluation: Candidate, number: int, *, continued: bool) -> None:
         lower = evaluation.promoted_from
         self.announcer.tell(
-            CandidateStarted(number, evaluation.architecture, evaluation.epochs, lower, continued=continued)
+            CandidateStarted(
+                number,
+                evaluation.architecture,
+                evaluation.epochs,
+                lower,
+                continued=continued,
+                repeat=evaluation.repeat,
+            )
         )
         try:
             outcome = self._evaluating.outcome(

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from osanas.evaluation.evaluator import seed_of
 from osanas.genotype.architecture import Architecture
 from osanas.study.objectives import Score
 from osanas.study.recipe import Recipe
@@ -27,14 +28,14 @@ class NetworkTrainer:
         recipe: How.
         device: Where.
         seed: Of weights, order and augmentation.
-        build: Makes the network of an architecture with the seed's initial weights, under the task's head.
+        build: Makes the network of an architecture with a seed's initial weights, under the task's head.
     """
 
     task: Task
     recipe: Recipe
     device: torch.device
     seed: int
-    build: Callable[[Architecture], nn.Module]
+    build: Callable[[Architecture, int], nn.Module]
 
     @property
     def score(self) -> Score:
@@ -58,14 +59,16 @@ class NetworkTrainer:
         checkpoint: Path | None,
         on_epoch: Callable[[CurvePoint], None],
         should_stop: Callable[[], bool],
+        repeat: int = 0,
     ) -> Trained:
-        """Trains the network to ``epochs``, from its checkpoint if there is one."""
+        """Trains the network to ``epochs``, from its checkpoint if there is one; a repeat has another seed."""
+        seed = seed_of(self.seed, repeat)
         return train(
-            self.build(architecture),
+            self.build(architecture, seed),
             self.task,
             self.recipe,
             epochs=epochs,
-            seed=self.seed,
+            seed=seed,
             device=self.device,
             checkpoint=checkpoint,
             on_epoch=on_epoch,

@@ -46,6 +46,8 @@ class StudyConfig(Limits):
     """Seconds after which no further candidate is started."""
     seed: NonNegativeInt = 0
     sampler: SamplerName = "known-cost"
+    confirm: NonNegativeInt = 1
+    """Times that each member of the final front is trained again with another seed; 0 repeats no training at all."""
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] | None = None
     """None means all that can be had: accuracy, latency and, unless ``energy`` is ``none``, energy."""
 
