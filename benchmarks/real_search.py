@@ -51,6 +51,7 @@ def search(method: str, trials: int, folder: Path) -> None:
         device="cpu",
         energy="none",
         threads=1,
+        confirm=0,
     )
 
     def say(candidate: Candidate) -> None:

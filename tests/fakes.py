@@ -23,12 +23,14 @@ from osanas.engine import api
 from osanas.engine import optuna_study as adapter
 from osanas.engine.checkpoints import Checkpoints
 from osanas.engine.next_step import Patience
+from osanas.engine.repeats import confirming_repeat
 from osanas.errors import OsanasError, TrainingStopped
 from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
+from osanas.results.front import front_of
 from osanas.results.study import StudyView
 from osanas.store.database import parse_url
 from osanas.store.leases import Lease, Pace
@@ -89,11 +91,12 @@ def start(**stages: int) -> dict[str, Any]:
     return lowest
 
 
-def accuracy_of(architecture: Architecture, epochs: int = 2) -> float:
-    """After some epochs: it rises towards 0.5 to 0.9, slower or faster, as if at random."""
+def accuracy_of(architecture: Architecture, epochs: int = 2, repeat: int = 0) -> float:
+    """After some epochs: it rises towards 0.5 to 0.9, slower or faster, as if at random; a repeat differs by 0.02."""
     digest = hashlib.sha256(architecture.digest.encode()).hexdigest()
     final, slowness = 0.5 + 0.4 * int(digest[:6], 16) / 16**6, 0.1 + int(digest[6:12], 16) / 16**6
-    return final * epochs / (epochs + slowness)
+    luck = hashlib.sha256(f"{digest} {repeat}".encode()).digest()[0] / 255 - 0.5 if repeat else 0.0
+    return final * epochs / (epochs + slowness) + 0.04 * luck
 
 
 def costs_of(architecture: Architecture) -> CandidateCosts:
@@ -174,6 +177,7 @@ class TableEvaluator:
         checkpoint: Path | None,
         on_epoch: Callable[[CurvePoint], None],
         should_stop: Callable[[], bool],
+        repeat: int = 0,
     ) -> Trained:
         failure = self.failure(architecture, len(self.trained)) if self.failure else None
         done = int(checkpoint.read_text()) if checkpoint is not None and checkpoint.exists() else 0
@@ -187,7 +191,7 @@ class TableEvaluator:
                 if time.monotonic() >= end:
                     break
                 time.sleep(0.005)
-            accuracy = accuracy_of(architecture, epoch)
+            accuracy = accuracy_of(architecture, epoch, repeat)
             on_epoch(CurvePoint(epoch, 1.0 - accuracy, 1.5 - accuracy, accuracy, 0.1))
             if checkpoint is not None:
                 checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -196,7 +200,7 @@ class TableEvaluator:
             if failure is not None:
                 raise failure
         self._note("end", architecture, epochs)
-        return Trained(accuracy_of(architecture, epochs), 0.1 * epochs)
+        return Trained(accuracy_of(architecture, epochs, repeat), 0.1 * epochs)
 
     def _note(self, what: str, architecture: Architecture, epoch: int) -> None:
         if self.log is not None:
@@ -260,9 +264,9 @@ def space_of(document: Mapping[str, Any]) -> SearchSpace:
 
 
 def config_of(job: Job) -> StudyConfig:
-    """The configuration of a job."""
-    options = {"trials": job.trials, "sampler": job.sampler, "rungs": list(job.rungs), "seed": job.seed, **job.options}
-    return StudyConfig.model_validate({"space": space_of(job.space).name, "study": "s", **options})
+    """The configuration of a job; it repeats no training unless its options say so."""
+    options = {"trials": job.trials, "sampler": job.sampler, "rungs": list(job.rungs), "seed": job.seed, "confirm": 0}
+    return StudyConfig.model_validate({"space": space_of(job.space).name, "study": "s", **options, **job.options})
 
 
 PACE = Pace(poll_s=0.05)
@@ -373,19 +377,20 @@ def check_study(url: str, total: int, *, log: Path | None = None) -> None:
     evaluations = store.evaluations(record.id)
     rungs = record.identity["rungs"]
     complete = [evaluation for evaluation in evaluations if evaluation.is_complete]
-    assert sum(evaluation.epochs == rungs[0] for evaluation in complete) == total
+    own = [evaluation for evaluation in complete if evaluation.repeat == 0]
+    assert sum(evaluation.epochs == rungs[0] for evaluation in own) == total
     assert all(evaluation.status != "running" for evaluation in evaluations)
-    assert len({(evaluation.digest, evaluation.epochs) for evaluation in evaluations}) == len(evaluations)
-    trained = {(evaluation.digest, evaluation.epochs): evaluation for evaluation in complete}
+    assert len({(one.digest, one.epochs, one.repeat) for one in evaluations}) == len(evaluations)
+    trained = {(evaluation.digest, evaluation.epochs): evaluation for evaluation in own}
     candidates = store.candidates(record.id)
     assert len({candidate.trial for candidate in candidates}) == len(candidates)
     for candidate in candidates:
         assert candidate.status != "waiting"
         if candidate.accuracy is not None:
-            assert candidate.accuracy == accuracy_of(candidate.architecture, candidate.epochs)
-    for evaluation in complete:  # each goes on where the rung below ended
+            assert candidate.accuracy == accuracy_of(candidate.architecture, candidate.epochs, candidate.repeat)
+    for evaluation in complete:  # each goes on where the rung below ended, a repeat begins anew
         place = rungs.index(evaluation.epochs)
-        begun = 0 if place == 0 else trained[evaluation.digest, rungs[place - 1]].epochs
+        begun = 0 if place == 0 or evaluation.repeat else trained[evaluation.digest, rungs[place - 1]].epochs
         done = [point.epoch for point in store.curve(evaluation.evaluation)]
         assert done in (list(range(begun + 1, evaluation.epochs + 1)), list(range(1, evaluation.epochs + 1)))
     check_promotions(store, record)
@@ -411,16 +416,19 @@ def check_study(url: str, total: int, *, log: Path | None = None) -> None:
         assert trial.values == [figures[name] for name in record.objectives]
         assert trial.user_attrs.get("promoted_from") == candidate.promoted_from
         assert trial.user_attrs["epochs"] == candidate.epochs
+        if candidate.trial == number and candidate.status == "complete":
+            assert trial.user_attrs.get("repeat", 0) == candidate.repeat
     assert not known
     if log is not None:
         check_log(log, [(evaluation.digest, evaluation.epochs) for evaluation in complete])
 
 
 def check_promotions(store: Store, record: StudyRecord) -> None:
-    """Asserts that promotions name where they come from, have its costs, and that none is due any more."""
+    """Asserts that promotions name where they come from and have its costs, and that no training is due any more."""
     by_number = {candidate.trial: candidate for candidate in store.candidates(record.id)}
     for candidate in by_number.values():
-        assert (candidate.promoted_from is None) == (candidate.epochs == record.identity["rungs"][0])
+        is_first = candidate.epochs == record.identity["rungs"][0] or candidate.repeat > 0
+        assert (candidate.promoted_from is None) == is_first
         if candidate.promoted_from is not None:
             lower = by_number[candidate.promoted_from]
             assert (lower.digest, lower.status) == (candidate.digest, "complete")
@@ -430,6 +438,10 @@ def check_promotions(store: Store, record: StudyRecord) -> None:
     evaluator = TableEvaluator()
     features = Features(SpaceAt(SearchSpace.from_dict(record.identity["space"]), evaluator.shape()))
     assert next_promotion(history, KnownCost(features), has_rival=False) is None
+    if record.config.confirm:
+        members = front_of(list(by_number.values()), record).candidates
+        evaluations = store.evaluations(record.id)
+        assert confirming_repeat(members, evaluations, record.config.confirm, record.limits) is None
 
 
 def check_log(log: Path, complete: Sequence[tuple[str, int]]) -> None:

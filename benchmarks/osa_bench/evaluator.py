@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from benchmarks.osa_bench.bench import EPOCHS, SHAPE, OsaBench
 from osanas.errors import TrainingStopped, UsageError
-from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys
+from osanas.evaluation.evaluator import CandidateCosts, MeasurementKeys, seed_of
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
 from osanas.study.objectives import ACCURACY, Score
@@ -76,6 +76,7 @@ class BenchEvaluator:
         checkpoint: Path | None,
         on_epoch: Callable[[CurvePoint], None],
         should_stop: Callable[[], bool],
+        repeat: int = 0,
     ) -> Trained:
         """The bench's curve up to ``epochs``, from the epoch that the checkpoint names.
 
@@ -89,7 +90,7 @@ class BenchEvaluator:
                 f"The trainings of OSA-bench end after {EPOCHS} epochs; {epochs} were asked for.",
                 f"Search with at most {EPOCHS} epochs.",
             )
-        curve = self.bench.curves([architecture], self.seed)[0]
+        curve = self.bench.curves([architecture], seed_of(self.seed, repeat))[0]
         done = int(checkpoint.read_text()) if checkpoint is not None and checkpoint.exists() else 0
         for epoch in range(done + 1, epochs + 1):
             if should_stop():

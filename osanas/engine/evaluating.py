@@ -78,7 +78,7 @@ class Evaluating:
             self.measuring.store.save_epoch(evaluation.evaluation, point)
             self.announcer.tell(EpochDone(trial, point, evaluation.epochs))
 
-        checkpoint = self.checkpoints.path(evaluation.digest)
+        checkpoint = self.checkpoints.path(evaluation.digest, evaluation.repeat)
         if promoted_from is not None and not checkpoint.exists():
             self.announcer.note(
                 f"Trial {trial}: there is no checkpoint of trial {promoted_from} on this machine, so training started "
@@ -90,6 +90,7 @@ class Evaluating:
             checkpoint=checkpoint,
             on_epoch=on_epoch,
             should_stop=should_stop,
+            repeat=evaluation.repeat,
         )
         check_finite(self.trainer.score.name, trained.score)
         for note in trained.notes:

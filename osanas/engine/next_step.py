@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from osanas.engine.repeats import Repeat, confirming_repeat, early_repeat
 from osanas.errors import SearchFailed
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.blocks import CONVS
@@ -79,7 +80,7 @@ class End:
     is_complete: bool = True
 
 
-Action = Adopt | Promote | Start | Ask | Draw | Wait | End
+Action = Adopt | Promote | Repeat | Start | Ask | Draw | Wait | End
 
 
 # from what ------------------------------------------------------------------------------------------------------------
@@ -154,6 +155,8 @@ class Situation:
         unclaimed: Optuna's trials that were asked for and never begun.
         patience: With repetitions.
         is_time_up: Whether the time limit is reached.
+        confirm: Repeated trainings that each member of the front should have at the end; with 0 none is repeated.
+        front: Its members, by their mean scores.
     """
 
     at: SpaceAt
@@ -166,6 +169,8 @@ class Situation:
     unclaimed: tuple[int, ...] = ()
     patience: Patience = Patience()
     is_time_up: bool = False
+    confirm: int = 0
+    front: Sequence[Candidate] = ()
 
     @cached_property
     def seen(self) -> Set[str]:
@@ -187,7 +192,8 @@ class Situation:
     def is_free(self) -> bool:
         """Whether a further candidate would count towards the target."""
         lowest = self.history.rungs[0]
-        taken = sum(one.epochs == lowest and one.status in ("complete", "running") for one in self.evaluations)
+        own = [one for one in self.evaluations if one.epochs == lowest and one.repeat == 0]
+        taken = sum(one.status in ("complete", "running") for one in own)
         return taken + self.others.starting < self.target
 
 
@@ -205,6 +211,10 @@ def decide(now: Situation, promotion: Callable[[bool], Promotion | None]) -> Act
         return End("The time limit is reached. Run the same command to go on.", is_complete=False)
     if now.orphan is not None:
         return Adopt(now.orphan)
+    limits = now.history.limits
+    early = early_repeat(now.evaluations, now.history.rungs[-1], limits) if now.confirm else None
+    if early is not None:
+        return early
     is_exhausted = now.is_free and len(now.seen) >= now.at.count
     may_begin = now.is_free and not is_exhausted
     due = promotion(may_begin) if len(now.history.rungs) > 1 else None
@@ -215,6 +225,9 @@ def decide(now: Situation, promotion: Callable[[bool], Promotion | None]) -> Act
         if action is not None:
             return action
         is_exhausted = True
+    confirming = confirming_repeat(now.front, now.evaluations, now.confirm, limits)
+    if confirming is not None:
+        return confirming
     if now.others.are_busy:
         return Wait(now.others.holders)
     name = now.at.space.name

@@ -35,6 +35,8 @@ ARCHITECTURE_ATTR = "digest"
 EPOCHS_ATTR = "epochs"
 PROMOTED_ATTR = "promoted_from"
 """On promotions alone: the trial whose training they go on with."""
+REPEAT_ATTR = "repeat"
+"""On repeated trainings alone: which one of its candidate it is, from 1."""
 OWNER_ATTR = "made_by"
 _NO_NEWS = ("The constraint value is ignored", "Fixed parameter")
 """Warnings of several workers that tell one result, and of an enqueued trial that is then refused with a reason."""
@@ -131,24 +133,27 @@ def add_running(
     *,
     epochs: int,
     promoted_from: int | None = None,
+    repeat: int = 0,
 ) -> Trial:
     """A new RUNNING trial of a given architecture, so that no other worker can pop it as it could a WAITING one.
 
     Args:
         epochs: To which it is trained.
         promoted_from: The trial whose training it goes on with.
+        repeat: Which of the candidate's trainings to these epochs it is; 0 is its own.
     """
     digest = architecture.digest
+    repeated = {REPEAT_ATTR: repeat} if repeat else {}
     promotion = {} if promoted_from is None else {PROMOTED_ATTR: promoted_from}
     study.add_trial(
         create_trial(
             state=TrialState.RUNNING,
             params=at.encode(architecture),
             distributions=distributions(at),
-            user_attrs={ARCHITECTURE_ATTR: digest, EPOCHS_ATTR: epochs, **promotion},
+            user_attrs={ARCHITECTURE_ATTR: digest, EPOCHS_ATTR: epochs, **promotion, **repeated},
         )
     )
-    found = find_running(study, digest, epochs)
+    found = find_running(study, digest, epochs, repeat)
     if found is None:
         raise EnvironmentFailure(
             f"The trial just added for {digest} is not in the database.", "Run the same command again."
@@ -161,17 +166,18 @@ def running(study: optuna.study.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
-def find_running(study: optuna.study.Study, digest: str, epochs: int) -> Trial | None:
-    """The newest unfinished trial that was added for a network at a rung."""
+def find_running(study: optuna.study.Study, digest: str, epochs: int, repeat: int = 0) -> Trial | None:
+    """The newest unfinished trial that was added for a network at a rung, or for a repeat of it."""
     for frozen in reversed(running(study)):
-        if added_for(frozen) == (digest, epochs):
+        if added_for(frozen) == (digest, epochs, repeat):
             return adopt_trial(study, frozen)
     return None
 
 
-def added_for(frozen: FrozenTrial) -> tuple[str | None, int | None]:
-    """Digest and epochs of the evaluation that a trial was added for; None of one that a sampler proposed."""
-    return frozen.user_attrs.get(ARCHITECTURE_ATTR), frozen.user_attrs.get(EPOCHS_ATTR)
+def added_for(frozen: FrozenTrial) -> tuple[str | None, int | None, int]:
+    """Digest, epochs and repeat of the evaluation that a trial was added for; no digest if a sampler proposed it."""
+    attributes = frozen.user_attrs
+    return attributes.get(ARCHITECTURE_ATTR), attributes.get(EPOCHS_ATTR), attributes.get(REPEAT_ATTR, 0)
 
 
 def by_number(study: optuna.study.Study, number: int) -> FrozenTrial:

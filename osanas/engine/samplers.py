@@ -14,14 +14,16 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from osanas.engine.optuna_study import PROMOTED_ATTR, distributions
+from osanas.engine.optuna_study import PROMOTED_ATTR, REPEAT_ATTR, distributions
 from osanas.strategy.history import History
 from osanas.strategy.known_cost import KnownCost, Price
 from osanas.study.config import OptunaSampler
 
 
 class FirstRungs(Study):
-    """A study for a sampler to be asked, without promotions: it sees one value a candidate, that of its first rung.
+    """A study for a sampler to be asked, without promotions and repeats: it sees one value a candidate.
+
+    That is the value of its first rung.
 
     Args:
         study: The whole study.
@@ -39,7 +41,7 @@ class FirstRungs(Study):
         use_cache: bool = False,  # noqa: FBT001, FBT002
     ) -> list[FrozenTrial]:
         trials = super()._get_trials(deepcopy, states, use_cache)
-        return [trial for trial in trials if PROMOTED_ATTR not in trial.user_attrs]
+        return [trial for trial in trials if not trial.user_attrs.keys() & {PROMOTED_ATTR, REPEAT_ATTR}]
 
 
 @dataclass

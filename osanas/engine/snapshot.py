@@ -55,4 +55,5 @@ class Snapshot:
     @property
     def trained(self) -> int:
         """Distinct candidates trained, at least to the first rung."""
-        return sum(one.is_complete and one.epochs == self.record.rungs[0] for one in self.evaluations)
+        lowest = self.record.rungs[0]
+        return sum(one.is_complete and one.epochs == lowest and one.repeat == 0 for one in self.evaluations)

@@ -39,9 +39,10 @@ from osanas.engine.next_step import (
 )
 from osanas.engine.optuna_sync import OptunaSync, unclaimed
 from osanas.engine.remeasure import Question, Remeasurement
+from osanas.engine.repeats import Repeat
 from osanas.engine.samplers import FirstRungs, KnownCostSampler, make_sampler
 from osanas.engine.snapshot import Snapshot
-from osanas.errors import SearchFailed, StudyError, TrainingStopped
+from osanas.errors import SearchFailed, TrainingStopped
 from osanas.evaluation.evaluator import Measurer, Trainer
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.members import SpaceAt
@@ -99,7 +100,7 @@ class Worker:
         with Lease.open(self.store, self.record.id, self.pace) as lease:
             self._lease = lease
             now = self._look()
-            self._check_trials(now)
+            self._sync.require_ours(now.evaluations, self.record.name)
             storage, space = masked(self.store.url), self.at.space
             self.announcer.tell(SearchStarted(self.record, storage, space.name, space.size, now.trained))
             self._begin(now)
@@ -159,6 +160,8 @@ class Worker:
             unclaimed=tuple(trial.number for trial in left),
             patience=self.patience,
             is_time_up=is_time_up,
+            confirm=self._config.confirm,
+            front=now.front.candidates,
         )
         return self._act(decide(situation, self._promotion), left)
 
@@ -190,7 +193,10 @@ class Worker:
                 )
         if now.files:
             front = {member.digest for member in now.front.candidates}
-            self._checkpoints.tidy(now.files, worth_keeping(now.history, front))
+            needed = [self._checkpoints.path(digest) for digest in worth_keeping(now.history, front)]
+            repeats = [one for one in now.evaluations if one.repeat and one.status == "running"]
+            needed += [self._checkpoints.path(one.digest, one.repeat) for one in repeats]
+            self._checkpoints.tidy(now.files, needed)
 
     def _promotion(self, may_begin: bool) -> Promotion | None:  # noqa: FBT001 - as ``decide`` calls it
         # an Optuna sampler says nothing about what its candidates are worth, so promotions do not compete with them
@@ -204,6 +210,8 @@ class Worker:
                 self._adopt(evaluation)
             case Promote(promotion):
                 self._give(promotion.architecture, promotion.epochs)
+            case Repeat(architecture, epochs, repeat):
+                self._give(architecture, epochs, repeat)
             case Start(architecture) | Draw(architecture):
                 if self._reserve():
                     self._give(architecture, self.record.rungs[0])
@@ -248,9 +256,9 @@ class Worker:
             self.patience = self.patience.after_duplicate()
             self.store.add_duplicate(self.record.id, trial.number, evaluation.evaluation)
 
-    def _give(self, architecture: Architecture, epochs: int) -> None:
+    def _give(self, architecture: Architecture, epochs: int, repeat: int = 0) -> None:
         """Evaluates a network that no sampler proposed, at a rung."""
-        evaluation, ours = self._claim(architecture, epochs, None)
+        evaluation, ours = self._claim(architecture, epochs, None, repeat)
         if ours:
             self._evaluate(evaluation, self._add_trial(evaluation), continued=False)
 
@@ -261,7 +269,7 @@ class Worker:
             return
         number = evaluation.trial
         if number == UNNUMBERED:
-            trial = adapter.find_running(self.study, evaluation.digest, evaluation.epochs)
+            trial = adapter.find_running(self.study, evaluation.digest, evaluation.epochs, evaluation.repeat)
             if trial is None:
                 number = self._add_trial(evaluation)
             else:
@@ -269,9 +277,11 @@ class Worker:
                 self._lease.assign_trial(evaluation.evaluation, number)
         self._evaluate(evaluation, number, continued=True)
 
-    def _claim(self, architecture: Architecture, epochs: int, trial: int | None) -> tuple[Candidate, bool]:
+    def _claim(
+        self, architecture: Architecture, epochs: int, trial: int | None, repeat: int = 0
+    ) -> tuple[Candidate, bool]:
         """Claims a network at a rung, or an infeasible one again that the limits now allow; and whether it is ours."""
-        evaluation, ours = self._lease.claim(architecture, epochs, trial)
+        evaluation, ours = self._lease.claim(architecture, epochs, trial, repeat)
         if not ours and fits_now(evaluation, self.record.limits):
             reopened = self._lease.reopen(evaluation.evaluation, trial)
             return (evaluation, False) if reopened is None else (reopened, True)
@@ -285,6 +295,7 @@ class Worker:
             evaluation.architecture,
             epochs=evaluation.epochs,
             promoted_from=evaluation.promoted_from,
+            repeat=evaluation.repeat,
         )
         self._lease.assign_trial(evaluation.evaluation, trial.number)
         return trial.number
@@ -292,7 +303,14 @@ class Worker:
     def _evaluate(self, evaluation: Candidate, number: int, *, continued: bool) -> None:
         lower = evaluation.promoted_from
         self.announcer.tell(
-            CandidateStarted(number, evaluation.architecture, evaluation.epochs, lower, continued=continued)
+            CandidateStarted(
+                number,
+                evaluation.architecture,
+                evaluation.epochs,
+                lower,
+                continued=continued,
+                repeat=evaluation.repeat,
+            )
         )
         try:
             outcome = self._evaluating.outcome(
@@ -326,12 +344,3 @@ class Worker:
                 return True
             self.announcer.tell(Waiting(()))
             self._lease.lost.wait(self.pace.poll_s)
-
-    def _check_trials(self, now: Snapshot) -> None:
-        known = max((one.trial for one in now.evaluations), default=UNNUMBERED)
-        held = len(self.study.get_trials(deepcopy=False))
-        if known >= held:
-            raise StudyError(
-                f"Optuna's tables of the study '{self.record.name}' hold {held} trials, but trial {known} is known.",
-                "Restore the database from a copy, or start a new study.",
-            )

@@ -75,6 +75,20 @@ class MeasurementKeys:
         return cls(MeasurementKey(search), MeasurementKey(search if final is None else final))
 
 
+SEED_STEP = 1_000_003
+"""Between the seeds of a candidate's trainings: more than anybody counts seeds of studies."""
+
+
+def seed_of(seed: int, repeat: int) -> int:
+    """The seed of a training.
+
+    Args:
+        seed: Of the study.
+        repeat: Which training of a candidate it is, from 0.
+    """
+    return seed + SEED_STEP * repeat
+
+
 class Measurer(Protocol):
     """Says what networks cost.
 
@@ -146,6 +160,7 @@ class Trainer(Protocol):
         checkpoint: Path | None,
         on_epoch: Callable[[CurvePoint], None],
         should_stop: Callable[[], bool],
+        repeat: int = 0,
     ) -> Trained:
         """Trains to ``epochs`` in all, from the checkpoint if that file exists.
 
@@ -156,5 +171,7 @@ class Trainer(Protocol):
                 may be trained on.
             on_epoch: Called after each epoch, before its checkpoint is written: a crash repeats one, it loses none.
             should_stop: Asked often; when true, ``train`` raises ``TrainingStopped``.
+            repeat: 0 for a candidate's own training. Each other number stands for another seed of all that is random
+                (weights, order, augmentation), as ``seed_of`` gives it, and comes with a checkpoint of its own.
         """
         ...

@@ -38,13 +38,13 @@ def network_evaluators(config: StudyConfig, task: Task | None = None) -> tuple[N
     setup = set_up(config.device, config.runtime, config.energy, protocol)
     recipe = Recipe(batch_size=config.train_batch_size, **config.recipe.model_dump())
     chosen = choose_task(config) if task is None else task
-    build = partial(build_network, task=chosen, seed=config.seed)
-    measurer = NetworkMeasurer(setup, chosen.shape, build)
+    build = partial(build_network, task=chosen)
+    measurer = NetworkMeasurer(setup, chosen.shape, partial(build, seed=config.seed))
     threads = training_threads(worker_count(config.workers, setup.device.type), setup.identity.threads)
     return measurer, NetworkTrainer(chosen, recipe, setup.device, config.seed, build, threads)
 
 
-def build_network(architecture: Architecture, *, task: Task, seed: int) -> nn.Module:
+def build_network(architecture: Architecture, seed: int, *, task: Task) -> nn.Module:
     """The network of an architecture under a task's head, with the initial weights of a seed.
 
     Raises:

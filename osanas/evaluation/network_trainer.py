@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from osanas.evaluation.evaluator import seed_of
 from osanas.genotype.architecture import Architecture
 from osanas.study.objectives import Score
 from osanas.study.recipe import Recipe
@@ -28,7 +29,7 @@ class NetworkTrainer:
         recipe: How.
         device: Where.
         seed: Of weights, order and augmentation.
-        build: Makes the network of an architecture with the seed's initial weights, under the task's head.
+        build: Makes the network of an architecture with a seed's initial weights, under the task's head.
         threads: Torch's threads during a training; None leaves them as they are.
     """
 
@@ -36,7 +37,7 @@ class NetworkTrainer:
     recipe: Recipe
     device: torch.device
     seed: int
-    build: Callable[[Architecture], nn.Module]
+    build: Callable[[Architecture, int], nn.Module]
     threads: int | None = None
 
     @property
@@ -61,15 +62,17 @@ class NetworkTrainer:
         checkpoint: Path | None,
         on_epoch: Callable[[CurvePoint], None],
         should_stop: Callable[[], bool],
+        repeat: int = 0,
     ) -> Trained:
-        """Trains the network to ``epochs``, from its checkpoint if there is one."""
+        """Trains the network to ``epochs``, from its checkpoint if there is one; a repeat has another seed."""
+        seed = seed_of(self.seed, repeat)
         with _torch_threads(self.threads):
             return train(
-                self.build(architecture),
+                self.build(architecture, seed),
                 self.task,
                 self.recipe,
                 epochs=epochs,
-                seed=self.seed,
+                seed=seed,
                 device=self.device,
                 checkpoint=checkpoint,
                 on_epoch=on_epoch,

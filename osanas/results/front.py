@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from osanas.pareto import REFERENCE_MARGIN, front, hypervolume
+from osanas.results.seeds import with_mean_scores
 from osanas.study.objectives import COST_UNITS, directions, is_cost
 from osanas.study.records import Candidate, MeasurementRecord, StudyRecord
 
@@ -37,14 +38,15 @@ class Front:
 def front_of(candidates: Sequence[Candidate], record: StudyRecord, *, all_rungs: bool = False) -> Front:
     """The Pareto front among the trials of a study, by the figures that they were searched with.
 
-    Only candidates measured under the study's present key compare: figures of different keys never meet.
+    Only candidates measured under the study's present key compare: figures of different keys never meet. A candidate
+    whose training was repeated has the mean score of its trainings: a lucky one does not keep it on the front.
 
     Args:
         candidates: Trials, by number.
         record: Their study.
         all_rungs: Compare every fidelity instead of the highest one reached.
     """
-    usable = [candidate for candidate in candidates if candidate.status == "complete"]
+    usable = with_mean_scores(candidates)
     same_key = [candidate for candidate in usable if candidate.measurement_key == record.search_key]
     other_key = len(usable) - len(same_key)
     objectives = record.objectives

@@ -13,7 +13,7 @@ class Savings:
     """Trainings of a study, and those that it was spared.
 
     Attributes:
-        epochs_trained: By all candidates together.
+        epochs_trained: By all candidates together, repeated trainings included.
         epochs_saved: That candidates were not trained for as they wait below the highest rung.
         duplicates: Trials that took the result of another one.
         infeasible: Candidates that were over a limit and not trained.
@@ -40,12 +40,13 @@ def savings_of(
     """
     reached: dict[str, int] = {}
     closed = set()
-    for evaluation in evaluations:
+    own = [evaluation for evaluation in evaluations if evaluation.repeat == 0]
+    for evaluation in own:
         if evaluation.is_complete:
             reached[evaluation.digest] = max(reached.get(evaluation.digest, 0), evaluation.epochs)
         elif evaluation.status != "running":
             closed.add(evaluation.digest)
-    untrained = [evaluation for evaluation in evaluations if evaluation.digest not in reached]
+    untrained = [evaluation for evaluation in own if evaluation.digest not in reached]
     return Savings(
         epochs_trained=epochs_trained,
         epochs_saved=sum(max(0, rungs[-1] - epochs) for digest, epochs in reached.items() if digest not in closed),

@@ -75,7 +75,9 @@ class StudyView:
         climbed = [
             evaluation
             for evaluation in self.evaluations()
-            if evaluation.digest == wanted.digest and evaluation.epochs <= wanted.epochs
+            if evaluation.digest == wanted.digest
+            and evaluation.epochs <= wanted.epochs
+            and evaluation.repeat == wanted.repeat
         ]
         points: dict[int, CurvePoint] = {}
         for evaluation in sorted(climbed, key=lambda evaluation: evaluation.epochs):
@@ -112,7 +114,7 @@ class StudyView:
 
     def left_behind(self) -> list[Candidate]:
         """Members of the fronts under other measurement keys that were not measured under the present one."""
-        complete = [candidate for candidate in self.candidates() if candidate.status == "complete"]
+        complete = [one for one in self.candidates() if one.status == "complete" and one.repeat == 0]
         present = [candidate for candidate in complete if candidate.measurement_key == self.record.search_key]
         members: list[Candidate] = []
         for key in sorted({c.measurement_key or "" for c in complete} - {self.record.search_key or ""}):
@@ -122,7 +124,8 @@ class StudyView:
             again = [with_figures(c, known[c.digest], old[0].measurement_key) for c in present if c.digest in known]
             record = replace(self.record, search_key=old[0].measurement_key)
             found = front_of([*old, *again], record)
-            members += [member for member in found.candidates if member in old]
+            numbers = {candidate.trial for candidate in old}
+            members += [member for member in found.candidates if member.trial in numbers]
         return sorted(members, key=lambda member: member.trial)
 
     def drifted(self, candidates: Sequence[Candidate]) -> list[int]:

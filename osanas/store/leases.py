@@ -146,6 +146,7 @@ class Lease:
                 .where(
                     EvaluationRow.study_id == self.study_id,
                     EvaluationRow.epochs == epochs,
+                    EvaluationRow.repeat == 0,
                     EvaluationRow.status.in_(("complete", "running")),
                 )
             )
@@ -158,15 +159,19 @@ class Lease:
 
     # evaluations --------------------------------------------------------------------------------------------------
 
-    def claim(self, architecture: Architecture, epochs: int, trial: int | None) -> tuple[Candidate, bool]:
+    def claim(
+        self, architecture: Architecture, epochs: int, trial: int | None, repeat: int = 0
+    ) -> tuple[Candidate, bool]:
         """Claims the evaluation of a network at a fidelity, if nobody has.
 
-        Of a network that was trained to a lower rung, the new evaluation has that one's costs.
+        Of a network that was trained to a lower rung, the new evaluation has that one's costs; a repeat has those of
+        the training that it repeats.
 
         Args:
             architecture: The network, in canonical form.
             epochs: The rung.
             trial: Optuna's trial that asks for it; None if there is none yet.
+            repeat: 0 for the candidate's own training.
 
         Returns:
             The evaluation, and whether it is ours to do.
@@ -186,7 +191,7 @@ class Lease:
                 session.add(candidate)
                 session.flush()
             rungs = self._store.rungs_of(session, candidate.id)
-            found = next((one for one in rungs if one.epochs == epochs), None)
+            found = next((one for one in rungs if (one.epochs, one.repeat) == (epochs, repeat)), None)
             if found is not None:
                 ours = trial is not None and found.trial == trial and found.status == "running"
                 return found, ours  # ours if the connection was lost after the claim was stored
@@ -194,13 +199,14 @@ class Lease:
                 study_id=self.study_id,
                 candidate_id=candidate.id,
                 epochs=epochs,
+                repeat=repeat,
                 trial=trial,
                 status="running",
                 started_at=time.time(),
             )
-            lower = lower_rung(epochs, rungs)
-            for name in MEASURED if lower is not None else ():
-                setattr(row, name, getattr(lower, name))
+            before = lower_rung(epochs + 1 if repeat else epochs, rungs)
+            for name in MEASURED if before is not None else ():
+                setattr(row, name, getattr(before, name))
             session.add(row)
             self._set(session, trial=trial, reserved=True)
             session.flush()

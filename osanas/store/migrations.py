@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 
 _COLUMNS: dict[int, tuple[tuple[str, str, str], ...]] = {
     2: (
@@ -17,8 +19,11 @@ _COLUMNS: dict[int, tuple[tuple[str, str, str], ...]] = {
 def migrate(connection: sa.Connection, stored: int, wanted: int) -> None:
     """Brings the tables from one version to a later one. The creation lock should be held.
 
-    SQLite makes each column on its own, so a migration that was cut off goes on with the columns that are missing.
+    It happens as a whole or not at all. An osanas before version 4 had SQLite make each column on its own, so that some
+    of them may be there already.
     """
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # its driver begins no transaction for changes of tables
     for version in range(stored + 1, wanted + 1):
         for table, column, kind in _COLUMNS.get(version, ()):
             found = sa.inspect(connection)
@@ -26,6 +31,8 @@ def migrate(connection: sa.Connection, stored: int, wanted: int) -> None:
                 connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
         if version == 3:
             _epochs_to_rungs(connection)
+        if version == 4:
+            _allow_repeats(connection)
 
 
 def _epochs_to_rungs(connection: sa.Connection) -> None:
@@ -40,3 +47,18 @@ def _epochs_to_rungs(connection: sa.Connection) -> None:
             config.pop("epochs", None)
             changed = {"identity": {**identity, "rungs": rungs}, "config": {**config, "rungs": rungs}}
             connection.execute(sa.update(studies).where(studies.c.id == row.id).values(**changed))
+
+
+def _allow_repeats(connection: sa.Connection) -> None:
+    """A candidate may be trained to the same epochs again: what was trained before are the first trainings."""
+    table = "osanas_evaluations"
+    found = sa.inspect(connection)
+    if not found.has_table(table) or "repeat" in {known["name"] for known in found.get_columns(table)}:
+        return
+    name = f"{table}_candidate_id_epochs_{{}}key"  # as PostgreSQL names what was made without a name
+    convention = {"uq": "%(table_name)s_%(column_0_N_name)s_key"}
+    operations = Operations(MigrationContext.configure(connection))
+    with operations.batch_alter_table(table, naming_convention=convention) as batch:  # SQLite has to copy the table
+        batch.add_column(sa.Column("repeat", sa.Integer(), nullable=False, server_default="0"))
+        batch.drop_constraint(name.format(""), type_="unique")
+        batch.create_unique_constraint(name.format("repeat_"), ["candidate_id", "epochs", "repeat"])

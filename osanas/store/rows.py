@@ -49,7 +49,7 @@ def study_record(row: StudyRow) -> StudyRecord:
 
 
 _OF_EVALUATION = (
-    *("epochs", "status", "reason_kind", "reason", "score", "training_seconds"),
+    *("epochs", "status", "reason_kind", "reason", "score", "training_seconds", "repeat"),
     *MEASURED,
 )
 _OF_CANDIDATE = ("digest", *COUNTED)
@@ -104,9 +104,9 @@ def _with_promotions(evaluations: Iterable[Candidate]) -> list[Candidate]:
     rungs: dict[str, list[Candidate]] = {}
     for one in evaluations:
         rungs.setdefault(one.digest, []).append(one)
-    lower = {one.evaluation: lower_rung(one.epochs, rungs[one.digest]) for one in evaluations}
+    lower = {one.evaluation: lower_rung(one.epochs, rungs[one.digest]) for one in evaluations if one.repeat == 0}
     return [
-        one if (found := lower[one.evaluation]) is None else replace(one, promoted_from=found.trial)
+        one if (found := lower.get(one.evaluation)) is None else replace(one, promoted_from=found.trial)
         for one in evaluations
     ]
 
@@ -118,7 +118,7 @@ def lower_rung(epochs: int, rungs: Iterable[Candidate]) -> Candidate | None:
         epochs: To which it is trained.
         rungs: All evaluations of that network.
     """
-    lower = [other for other in rungs if other.epochs < epochs and other.is_complete]
+    lower = [other for other in rungs if other.epochs < epochs and other.is_complete and other.repeat == 0]
     return max(lower, key=lambda other: other.epochs, default=None)
 
 

@@ -169,14 +169,14 @@ class Store:
         raise StudyError(f"There is no study '{name}' in {masked(self.url)}.", hint)
 
     def summaries(self) -> list[StudySummary]:
-        """All studies, oldest first, with their trials but promotions counted by status."""
+        """All studies, oldest first, with their trials but promotions and repeats counted by status."""
         with self.read() as session:
             rows = list(session.scalars(sa.select(StudyRow).order_by(StudyRow.created_at)))
         summaries = []
         for row in rows:
             counts: dict[Status, int] = {}
             for candidate in self.candidates(row.id):
-                if candidate.promoted_from is None:
+                if candidate.promoted_from is None and candidate.repeat == 0:
                     counts[candidate.status] = counts.get(candidate.status, 0) + 1
             summaries.append(StudySummary(row.name, row.created_at, counts))
         return summaries
@@ -222,7 +222,7 @@ class Store:
             return evaluations_of(session, EvaluationRow.study_id == study_id, architectures=self._architectures)
 
     def rungs_of(self, session: Session, candidate_id: int) -> list[Candidate]:
-        """All evaluations of a candidate, within a transaction."""
+        """All evaluations of a candidate, repeats too, within a transaction."""
         return evaluations_of(session, EvaluationRow.candidate_id == candidate_id, architectures=self._architectures)
 
     def evaluation(self, session: Session, row: EvaluationRow) -> Candidate:
@@ -230,7 +230,7 @@ class Store:
         return next(one for one in self.rungs_of(session, row.candidate_id) if one.evaluation == row.id)
 
     def epochs_trained(self, study_id: int) -> int:
-        """How many epochs all candidates of a study were trained for together."""
+        """How many epochs all candidates of a study were trained for together, repeats included."""
         with self.read() as session:
             counted = sa.select(sa.func.count()).select_from(EpochRow).join(EvaluationRow)
             return session.scalar(counted.where(EvaluationRow.study_id == study_id)) or 0

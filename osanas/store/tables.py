@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Float, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised with every change of these tables; ``osanas.store.migrations`` says how to get there from the one before."""
 PREFIX = "osanas_"
 """Begins the name of each of these tables."""
@@ -59,10 +59,10 @@ class CandidateRow(Base):
 
 
 class EvaluationRow(Base):
-    """One candidate at one fidelity. The unique key is also the claim: who inserts it evaluates it."""
+    """One training of a candidate to one fidelity. The unique key is also the claim: who inserts it evaluates it."""
 
     __tablename__ = "osanas_evaluations"
-    __table_args__ = (UniqueConstraint("candidate_id", "epochs"), UniqueConstraint("study_id", "trial"))
+    __table_args__ = (UniqueConstraint("candidate_id", "epochs", "repeat"), UniqueConstraint("study_id", "trial"))
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("osanas_studies.id"))
     candidate_id: Mapped[int] = mapped_column(ForeignKey("osanas_candidates.id"))
@@ -82,6 +82,8 @@ class EvaluationRow(Base):
     started_at: Mapped[float] = mapped_column(Float(53))
     finished_at: Mapped[float | None] = mapped_column(Float(53))
     training_seconds: Mapped[float | None] = mapped_column(Float(53))
+    repeat: Mapped[int] = mapped_column(default=0, server_default="0")
+    """0 is the candidate's own training; each higher number is one from scratch with another seed."""
 
 
 class DuplicateRow(Base):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from osanas.genotype.architecture import Architecture
 from osanas.study.objectives import ACCURACY, Limits, is_cost
@@ -23,6 +23,7 @@ class CandidateState:
             better than their score does.
         running: Epochs to which it is being trained now; None if it is not.
         is_closed: Whether it is over a limit or failed: it is never trained again.
+        repeats: Scores of further full trainings, each from scratch with another seed.
     """
 
     digest: str
@@ -32,6 +33,7 @@ class CandidateState:
     losses: Mapping[int, float] = field(default_factory=dict)
     running: int | None = None
     is_closed: bool = False
+    repeats: tuple[float, ...] = ()
 
     @property
     def epochs(self) -> int:
@@ -61,6 +63,12 @@ class History:
         return tuple(name for name in self.objectives if is_cost(name))
 
     @property
+    def full_trainings(self) -> list[tuple[float, ...]]:
+        """Of each fully trained candidate the scores of all its full trainings, its own first."""
+        full = self.rungs[-1]
+        return [(one.scores[full], *one.repeats) for one in self.seen if full in one.scores]
+
+    @property
     def score_name(self) -> str:
         """The objective that only training tells."""
         return next((name for name in self.objectives if not is_cost(name)), ACCURACY.name)
@@ -84,10 +92,16 @@ def history_of(evaluations: Sequence[Candidate], record: StudyRecord) -> History
     """
     limits, key = record.limits, record.search_key
     by_candidate: dict[str, list[Candidate]] = {}
+    repeats: dict[str, list[float]] = {}
     for evaluation in evaluations:
-        if not fits_now(evaluation, limits):
+        if evaluation.repeat == 0 and not fits_now(evaluation, limits):
             by_candidate.setdefault(evaluation.digest, []).append(evaluation)
-    seen = tuple(_seen(climbed, limits, key) for climbed in by_candidate.values())
+        elif evaluation.repeat and evaluation.epochs == record.rungs[-1] and evaluation.score is not None:
+            repeats.setdefault(evaluation.digest, []).append(evaluation.score)
+    seen = tuple(
+        replace(_seen(climbed, limits, key), repeats=tuple(repeats.get(digest, ())))
+        for digest, climbed in by_candidate.items()
+    )
     return History(record.rungs, record.objectives, limits, seen)
 
 

@@ -48,10 +48,12 @@ class StudyConfig(Limits):
     """Processes that train at once on this machine; None is one for each processor, up to four, but one on a GPU."""
     seed: NonNegativeInt = 0
     sampler: SamplerName = "known-cost"
+    confirm: NonNegativeInt = 1
+    """Times that each member of the final front is trained again with another seed; 0 repeats no training at all."""
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] | None = None
     """None means all that can be had: accuracy, latency and, unless ``energy`` is ``none``, energy."""
 
-    data: str = "digits"
+    data: str = "cluttered_digits"
     data_dir: Path | None = None
     resolution: PositiveInt | None = None
     """Side of the square images, for training and measuring; None is the data set's own."""

@@ -29,6 +29,7 @@ class CandidateStarted:
     epochs: int
     promoted_from: int | None
     continued: bool
+    repeat: int = 0
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ class StudySummary:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network at one fidelity, as a trial of a study. What is not known (yet) is None.
+    """A training of a network to one fidelity, as a trial of a study. What is not known (yet) is None.
 
     Attributes:
         trial: Optuna's trial number.
@@ -108,6 +108,8 @@ class Candidate:
         reason_kind: The reason of a failure in a word.
         train_loss: Mean training loss of its last epoch.
         evaluation: Number of the evaluation behind the trial; a duplicate has that of its original.
+        repeat: 0 is the candidate's own training, rung by rung; each higher number is one from scratch with another
+            seed, which tells how much of ``score`` is luck.
     """
 
     trial: int
@@ -129,6 +131,7 @@ class Candidate:
     reason_kind: str | None = None
     train_loss: float | None = None
     evaluation: int = 0
+    repeat: int = 0
 
     @property
     def accuracy(self) -> float | None:

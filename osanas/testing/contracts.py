@@ -112,7 +112,7 @@ class TrainerContract(ABC):
     def make(self) -> Trainer:
         """A new one; all that are made are alike."""
 
-    def _train(self, epochs: int, checkpoint: Path | None) -> tuple[Trained, list[CurvePoint]]:
+    def _train(self, epochs: int, checkpoint: Path | None, repeat: int = 0) -> tuple[Trained, list[CurvePoint]]:
         points: list[CurvePoint] = []
         trained = self.make().train(
             self.architecture,
@@ -120,6 +120,7 @@ class TrainerContract(ABC):
             checkpoint=checkpoint,
             on_epoch=points.append,
             should_stop=lambda: False,
+            repeat=repeat,
         )
         return trained, points
 
@@ -150,6 +151,14 @@ class TrainerContract(ABC):
         assert nothing == []
         assert abs(continued.score - straight.score) <= self.tolerance
         assert again.score == continued.score
+
+    def test_a_repeat_is_a_training_of_its_own(self, tmp_path: Path) -> None:
+        """From its first epoch on, and always the same one, interrupted or not."""
+        trained, points = self._train(2, None, repeat=1)
+        _, first = self._train(1, tmp_path / "of.ckpt", repeat=1)
+        again, second = self._train(2, tmp_path / "of.ckpt", repeat=1)
+        assert [point.epoch for point in points] == [point.epoch for point in (*first, *second)] == [1, 2]
+        assert abs(again.score - trained.score) <= self.tolerance
 
     def test_it_stops_when_told_to(self, tmp_path: Path) -> None:
         """And goes on after the epochs that were finished."""

@@ -11,10 +11,12 @@ def test_files_of_others_and_of_other_studies_stay(tmp_path: Path) -> None:
     assert ours.files() == []  # no folder yet
     (tmp_path / "c").mkdir()
     files = [ours.path("a1:00"), ours.path("a1:01"), ours.folder / "18a-a1-01.ckpt.partial", theirs.path("a1:02")]
+    files += [ours.path("a1:00", 1), ours.path("a1:00", 2)]
     for file in files:
         file.write_text("x")
-    ours.tidy(ours.files(), {"a1:00"})
-    assert {file.name for file in ours.folder.iterdir()} == {"18a-a1-00.ckpt", "18b-a1-02.ckpt"}
+    ours.tidy(ours.files(), {ours.path("a1:00"), ours.path("a1:00", 2)})
+    left = {file.name for file in ours.folder.iterdir()}
+    assert left == {"18a-a1-00.ckpt", "18a-a1-00-repeat-2.ckpt", "18b-a1-02.ckpt"}
 
 
 def test_a_candidate_begun_meanwhile_keeps_its_file(tmp_path: Path) -> None:

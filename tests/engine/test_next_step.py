@@ -23,6 +23,7 @@ from osanas.engine.next_step import (
     none_fits,
     over_by_count,
 )
+from osanas.engine.repeats import Repeat, early_repeat
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.members import SpaceAt
@@ -144,7 +145,9 @@ HOLDING = Others((Holder(0, "other", 7),), starting=0, older=0)
 RUNGS = (1, 3)
 
 
-def evaluation(index: int, status: Status = "complete", epochs: int = 1, trial: int | None = None) -> Candidate:
+def evaluation(
+    index: int, status: Status = "complete", epochs: int = 1, trial: int | None = None, **more: Any
+) -> Candidate:
     """A network of the space as a trial of its own number."""
     known = costs_of(NETWORKS[index])
     return Candidate(
@@ -160,9 +163,10 @@ def evaluation(index: int, status: Status = "complete", epochs: int = 1, trial: 
         multiply_adds=known.multiply_adds,
         memory_access_elements=known.memory_access_elements,
         reason=None,
-        training_seconds=None,
+        training_seconds=6.0 - index,
         architecture=NETWORKS[index],
         evaluation=100 + index,
+        **more,
     )
 
 
@@ -180,6 +184,22 @@ def no_promotion(_may_begin: bool) -> None:
     return None
 
 
+def again(index: int, status: Status = "complete", repeat: int = 1) -> Candidate:
+    """A repeat of a full training."""
+    return evaluation(index, status, RUNGS[-1], trial=20 + index, repeat=repeat)
+
+
+def full(count: int) -> list[Candidate]:
+    """So many candidates, each trained at both rungs."""
+    return [*map(evaluation, range(count)), *members(*range(count))]
+
+
+def members(*indices: int) -> list[Candidate]:
+    """Fully trained candidates."""
+    return [evaluation(index, epochs=RUNGS[-1], trial=10 + index) for index in indices]
+
+
+HOLDING_AGAIN = Others((Holder(20 + 3, "other", 7), Holder(20 + 1, "other", 8)), starting=0, older=0)
 DUE = Promotion(NETWORKS[0].digest, NETWORKS[0], 3)
 STARTS = SpaceAt(SearchSpace.from_dict({**FEW, "start_from": [NETWORKS[0].to_dict()]}), FEW_AT.shape)
 STUCK = Patience(duplicates_before_random=1, duplicates=1)
@@ -230,10 +250,89 @@ STUCK = Patience(duplicates_before_random=1, duplicates=1)
         pytest.param(
             situation(*map(evaluation, range(6)), target=9, others=HOLDING), Wait(HOLDING.holders), id="not yet over"
         ),
+        pytest.param(situation(*full(3), target=9, confirm=1), Ask(), id="too few full trainings for a repeat"),
+        pytest.param(situation(*full(4), target=9), Ask(), id="nothing is to be repeated"),
+        pytest.param(
+            situation(*full(4), target=9, confirm=1),
+            Repeat(NETWORKS[3], 3, 1),
+            id="the cheapest is repeated early",
+        ),
+        pytest.param(
+            situation(evaluation(4, "running"), *full(4), target=9, confirm=1),
+            Adopt(evaluation(4, "running")),
+            id="what was begun comes before a repeat",
+        ),
+        pytest.param(
+            situation(*full(4), again(3, "running"), target=9, confirm=1, others=HOLDING_AGAIN),
+            Ask(),
+            id="another worker repeats it",
+        ),
+        pytest.param(
+            situation(*full(4), again(3, "running"), target=9, confirm=1),
+            Adopt(again(3, "running")),
+            id="the worker of a repeat is gone",
+        ),
+        pytest.param(situation(*full(4), again(3, "failed"), target=9, confirm=1), Ask(), id="a failed repeat is one"),
+        pytest.param(
+            situation(*full(4), target=9, confirm=1, is_time_up=True),
+            End("The time limit is reached. Run the same command to go on.", is_complete=False),
+            id="no repeat after the time limit",
+        ),
+        pytest.param(situation(*full(2), front=members(0, 1)), End(), id="the front is not to be confirmed"),
+        pytest.param(
+            situation(*full(2), front=members(0, 1), confirm=1),
+            Repeat(NETWORKS[1], 3, 1),
+            id="the front's cheapest first",
+        ),
+        pytest.param(
+            situation(*full(2), again(1), front=members(0, 1), confirm=2),
+            Repeat(NETWORKS[0], 3, 1),
+            id="the one with the fewest repeats comes first",
+        ),
+        pytest.param(
+            situation(*full(2), again(0), again(1), front=members(0, 1), confirm=2),
+            Repeat(NETWORKS[1], 3, 2),
+            id="a second repeat",
+        ),
+        pytest.param(
+            situation(*full(2), again(0), front=members(1), confirm=1),
+            Repeat(NETWORKS[1], 3, 1),
+            id="who took the place of a member is confirmed as well",
+        ),
+        pytest.param(situation(*full(2), again(1), front=members(1), confirm=1), End(), id="all are confirmed"),
+        pytest.param(
+            situation(*full(2), again(1, "running"), front=members(1), confirm=1, others=HOLDING_AGAIN),
+            Wait(HOLDING_AGAIN.holders),
+            id="the last repeat is another worker's",
+        ),
+        pytest.param(
+            situation(evaluation(0), evaluation(0, trial=20, repeat=1)), Ask(), id="repeats do not count as candidates"
+        ),
     ],
 )
 def test_what_comes_next(now: Situation, action: Action) -> None:
     assert decide(now, no_promotion) == action
+
+
+def test_there_are_a_few_early_repeats_each_of_another_candidate() -> None:
+    found: list[Candidate] = []
+    for count in range(1, 7):
+        for _ in range(2):
+            due = early_repeat([*full(count), *found], RUNGS[-1], Limits())
+            if due is not None:
+                found.append(again([one.digest for one in NETWORKS].index(due.architecture.digest)))
+    assert [one.digest for one in found] == [NETWORKS[3].digest]
+    many = [replace(one, digest=f"a1:{number}") for number in range(20) for one in members(0)]
+    repeats = [replace(one, repeat=1) for one in many]
+    are_due = [early_repeat([*many, *repeats[:count]], RUNGS[-1], Limits()) is not None for count in range(5)]
+    assert are_due == [True, True, True, False, False]
+    assert early_repeat(many, RUNGS[-1], Limits(max_latency_ms=1e-9)) is None
+
+
+def test_a_repeat_that_a_limit_stopped_is_begun_again_when_it_is_relaxed() -> None:
+    stopped = again(0, "infeasible")
+    now = situation(*full(2), stopped, again(1), front=members(0, 1), confirm=1)
+    assert decide(now, no_promotion) == Repeat(NETWORKS[0], RUNGS[-1], 1)
 
 
 def test_a_promotion_comes_before_anything_new_and_knows_its_rival() -> None:
@@ -247,6 +346,11 @@ def test_a_promotion_comes_before_anything_new_and_knows_its_rival() -> None:
         assert decide(now, due) == Promote(DUE)
     assert asked == [True, False, False]
     assert decide(situation(evaluation(0, "running")), due) == Adopt(evaluation(0, "running"))
+
+
+def test_a_promotion_comes_after_an_early_repeat_and_before_the_front_is_confirmed() -> None:
+    assert isinstance(decide(situation(*full(4), confirm=1), lambda _: DUE), Repeat)
+    assert decide(situation(*full(2), front=members(0), confirm=1), lambda _: DUE) == Promote(DUE)
 
 
 def test_without_a_ladder_nothing_is_promoted() -> None:

@@ -70,7 +70,7 @@ def test_options_decide_shape_protocol_and_recipe() -> None:
 def test_measurer_and_trainer_build_the_same_networks_of_the_shape_told() -> None:
     measurer, trainer = evaluators(resolution=32)
     assert measurer.measure(MEMBER).parameters == measurer.shape().costs(MEMBER).parameters
-    states = [who.build(MEMBER).state_dict() for who in (measurer, trainer)]
+    states = [network.state_dict() for network in (measurer.build(MEMBER), trainer.build(MEMBER, trainer.seed))]
     assert all(torch.equal(weight, states[1][name]) for name, weight in states[0].items())
 
 

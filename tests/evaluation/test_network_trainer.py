@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from osanas.errors import CandidateError, TrainingStopped
-from osanas.evaluation.evaluator import Trainer
+from osanas.evaluation.evaluator import Trainer, seed_of
 from osanas.evaluation.network import build_network
 from osanas.evaluation.network_trainer import NetworkTrainer
+from osanas.genotype.architecture import Architecture
 from osanas.genotype.space import SearchSpace
 from osanas.study.objectives import ACCURACY
 from osanas.study.recipe import Recipe
@@ -27,7 +28,7 @@ MEMBER = SearchSpace.load("tiny").smallest()
 
 def trainer(*, recipe: Recipe | None = None, seed: int = 0, **data: Any) -> NetworkTrainer:
     task = Classification(load("digits", **{"train_samples": 100, **data}))
-    build = partial(build_network, task=task, seed=seed)
+    build = partial(build_network, task=task)
     return NetworkTrainer(task, recipe or Recipe(), torch.device("cpu"), seed, build)
 
 
@@ -38,8 +39,11 @@ def train(
     checkpoint: Path | None = None,
     on_epoch: Callable[[CurvePoint], None] = lambda _: None,
     stop: bool = False,
+    repeat: int = 0,
 ) -> Trained:
-    return found.train(MEMBER, epochs=epochs, checkpoint=checkpoint, on_epoch=on_epoch, should_stop=lambda: stop)
+    return found.train(
+        MEMBER, epochs=epochs, checkpoint=checkpoint, on_epoch=on_epoch, should_stop=lambda: stop, repeat=repeat
+    )
 
 
 def test_training_tells_each_epoch_and_is_repeatable(tmp_path: Path) -> None:
@@ -59,13 +63,29 @@ def test_a_seed_decides_weights_and_order() -> None:
     assert losses[0] == losses[1] != losses[2]
 
 
+def test_a_repeat_has_weights_and_order_of_its_own() -> None:
+    losses = [train(trainer(), repeat=repeat).curve[0].train_loss for repeat in (0, 1, 1, 2)]
+    assert losses[1] == losses[2]
+    assert len(set(losses)) == 3
+    found = trainer()
+    built: list[int] = []
+
+    def build(architecture: Architecture, seed: int) -> torch.nn.Module:
+        built.append(seed)
+        return found.build(architecture, seed)
+
+    watched = NetworkTrainer(found.task, found.recipe, found.device, 5, build)
+    assert train(watched, repeat=2).curve[0].train_loss == train(trainer(seed=seed_of(5, 2))).curve[0].train_loss
+    assert built == [seed_of(5, 2)]
+
+
 def test_training_stops_when_told() -> None:
     with pytest.raises(TrainingStopped):
         train(trainer(), epochs=50, stop=True)
 
 
 def test_a_network_that_cannot_be_built_is_the_candidate_s_failure() -> None:
-    def build(_: object) -> torch.nn.Module:
+    def build(*_: object) -> torch.nn.Module:
         raise CandidateError("build", "The network cannot be built: 9 TB")
 
     found = trainer()

@@ -43,6 +43,7 @@ class Stepping(TableEvaluator):
         checkpoint: Path | None,
         on_epoch: Callable[[CurvePoint], None],
         should_stop: Callable[[], bool],
+        repeat: int = 0,
     ) -> Trained:
         self.events.append("training")
         self.wait(self.setup_s)

@@ -170,7 +170,7 @@ def test_a_newer_schema(path: Path, url: str) -> None:
         connection.execute("UPDATE osanas_schema SET version = 7")
         connection.execute("DROP TABLE osanas_epochs")
     for create in (False, True):
-        with pytest.raises(StudyError, match="has schema version 7, this osanas reads 3") as caught:
+        with pytest.raises(StudyError, match="has schema version 7, this osanas reads 4") as caught:
             Store.open(url, create=create)
         assert "the osanas version that wrote it" in caught.value.fix
     with closing(sqlite3.connect(path)) as connection:  # nothing was made in it

@@ -21,10 +21,14 @@ from osanas.store.store import Store
 from osanas.store.tables import SCHEMA_VERSION, Base
 from osanas.study.config import StudyConfig
 from tests import postgres
-from tests.fakes import SMALL
+from tests.fakes import FEW, SMALL, Job, check_study, search
 
 MEMBER: Architecture = SearchSpace.from_dict(SMALL).smallest()
 OLD = {name: (Path(__file__).parent / f"version_1_{name}.sql").read_text() for name in ("sqlite", "postgresql")}
+
+
+SCHEMA_3 = {name: (Path(__file__).parent / f"version_3_{name}.sql").read_text() for name in ("sqlite", "postgresql")}
+"""A search for 5 networks of ``FEW`` with rungs of 1 and 2 epochs, killed in the training of its last."""
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +73,19 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return address
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def cut_off(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of version 3 with a search that was cut off."""
+    if request.param == "sqlite":
+        with closing(sqlite3.connect(tmp_path / "s.db")) as connection, connection:
+            connection.executescript(SCHEMA_3["sqlite"])
+        return f"sqlite:///{tmp_path / 's.db'}"
+    running: postgres.Server = request.getfixturevalue("server")
+    address = running.new_database()
+    running.execute(SCHEMA_3["postgresql"], database=address.partition("@/")[2].partition("?")[0])
+    return address
+
+
 def test_an_older_database_is_brought_up_to_date_and_keeps_everything(url: str) -> None:
     store = Store.open(url)  # reading is enough
     view = StudyView(store, "s")
@@ -100,6 +117,53 @@ def test_the_columns_are_those_of_a_new_database(url: str) -> None:
     engine = Store.open(url).engine
     for name, table in Base.metadata.tables.items():
         assert {column["name"] for column in sa.inspect(engine).get_columns(name)} == set(table.columns.keys()), name
+
+
+def test_the_keys_are_those_of_a_new_database(cut_off: str, tmp_path: Path) -> None:
+    def keys(url: str) -> dict[str, object]:
+        found = sa.inspect(Store.open(url, create=True).engine)
+        return {
+            name: (
+                {tuple(key["column_names"]) for key in found.get_unique_constraints(name)},
+                {(key["referred_table"], *key["constrained_columns"]) for key in found.get_foreign_keys(name)},
+                {column["name"] for column in found.get_columns(name) if not column["nullable"]},
+            )
+            for name in Base.metadata.tables
+        }
+
+    assert keys(cut_off) == keys(f"sqlite:///{tmp_path / 'new.db'}")
+
+
+def test_an_older_search_goes_on_and_repeats_trainings(cut_off: str, tmp_path: Path) -> None:
+    before = StudyView(Store.open(cut_off), "s").candidates()
+    assert {one.repeat for one in before} == {0}
+    assert [one.status for one in before].count("running") == 1
+    job = Job(str(tmp_path), 5, FEW, cut_off, rungs=(1, 2), options={"confirm": 1})
+    after = {one.trial: one for one in search(job).candidates()}
+    assert all(after[one.trial] == one for one in before if one.status not in ("running", "waiting"))
+    assert {one.repeat for one in after.values()} == {0, 1}
+    check_study(cut_off, 5)
+
+
+@pytest.mark.parametrize("statement", ["CREATE TABLE _alembic_tmp", "INSERT INTO _alembic_tmp", "DROP", "ALTER"])
+def test_a_copied_table_appears_whole_or_not_at_all(tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "s.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(SCHEMA_3["sqlite"])
+    engine = sa.create_engine(f"sqlite:///{path}")
+    seen: list[str] = []
+
+    @sa.event.listens_for(engine, "after_cursor_execute")
+    def _lost(*args: object) -> None:
+        seen.append(str(args[2]).strip())
+        if seen[-1].startswith(statement):
+            raise ConnectionAbortedError
+
+    with pytest.raises(ConnectionAbortedError), engine.begin() as cut:
+        migrate(cut, 3, 4)
+    engine.dispose()
+    evaluations = StudyView(Store.open(f"sqlite:///{path}"), "s").evaluations()
+    assert len(evaluations) == 7
 
 
 def test_several_that_open_it_at_once(url: str) -> None:
