@@ -82,6 +82,8 @@ class Worker:
         # the time of the study's creation keeps apart studies of one name in several databases
         self._checkpoints = Checkpoints(self.folder / "checkpoints", f"{int(self.record.created_at * 1000):x}")
         self._sync = OptunaSync(self.study, self.record.objectives, self.record.limits)
+        self._share: float | None = None  # of the hypervolume that is expected in the end
+        self._is_settled = False
         self._told: set[int] | None = None  # trials that ended, as far as they were told or had ended before
 
     @property
@@ -160,6 +162,7 @@ class Worker:
             unclaimed=tuple(trial.number for trial in left),
             patience=self.patience,
             is_time_up=is_time_up,
+            is_settled=self._config.until_settled and self._is_settled,
             confirm=self._config.confirm,
             front=now.front.candidates,
         )
@@ -188,7 +191,13 @@ class Worker:
             if candidate.trial in news:
                 self.announcer.tell(
                     CandidateDone(
-                        candidate, now.trained, self._config.trials, len(now.front.candidates), now.front.hypervolume
+                        candidate,
+                        now.trained,
+                        self._config.trials,
+                        len(now.front.candidates),
+                        now.front.hypervolume,
+                        self._share,
+                        self._is_settled,
                     )
                 )
         if now.files:
