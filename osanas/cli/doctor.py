@@ -42,12 +42,14 @@ def doctor(
 
 def _data(data_dir: Path | None) -> dict[str, Any]:
     """Which data sets can be read without a download."""
+    from osanas.tasks.classification.cluttered import IMAGES
     from osanas.tasks.classification.sources import default_data_dir, fashion_mnist_folder, read_digits
 
     root = default_data_dir() if data_dir is None else data_dir
     fix = "Name their folder with --data-dir"
     cifar = {name: root / folder for name, folder in CIFAR_FOLDERS.items()}
     return {
+        "cluttered_digits": {"available": True, "images": sum(IMAGES.values()), "reason": None, "fix": None},
         "digits": {"available": True, "images": len(read_digits().labels), "reason": None, "fix": None},
         "fashion_mnist": _files(
             fashion_mnist_folder(data_dir), f"{fix} (Debian: apt-get install dataset-fashion-mnist)."

@@ -85,7 +85,7 @@ def search(
         str | None,
         typer.Option(
             metavar="SPEC",
-            help="digits, fashion_mnist, cifar10, cifar100 or imagefolder:DIR. Default: digits.",
+            help="cluttered_digits (the default), digits, fashion_mnist, cifar10, cifar100 or imagefolder:DIR.",
             rich_help_panel=DATA,
         ),
     ] = None,

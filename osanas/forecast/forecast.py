@@ -296,7 +296,9 @@ def _overhead(epoch: EpochTime, steps: int | None) -> float:
 def _steps(identity: Mapping[str, Any], batch_size: int) -> int | None:
     """Steps of an epoch, where the evaluator tells how many images it trains on."""
     data = identity.get("data")
-    size = data.get("train_size") if isinstance(data, Mapping) else None
+    if not isinstance(data, Mapping):
+        return None
+    size = data.get("images_per_epoch", data.get("train_size"))
     return None if size is None else math.ceil(size / batch_size)
 
 

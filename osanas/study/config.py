@@ -49,7 +49,7 @@ class StudyConfig(Limits):
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] | None = None
     """None means all that can be had: accuracy, latency and, unless ``energy`` is ``none``, energy."""
 
-    data: str = "digits"
+    data: str = "cluttered_digits"
     data_dir: Path | None = None
     resolution: PositiveInt | None = None
     """Side of the square images, for training and measuring; None is the data set's own."""

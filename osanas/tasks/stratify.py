@@ -38,18 +38,26 @@ def subset(members: Indices, labels: Indices, size: int | None, seed: int) -> In
     """
     if size is None:
         return members
-    num_classes = len(np.unique(labels[members]))
-    if size > len(members):
+    check_subset(size, len(members), len(np.unique(labels[members])))
+    return stratified_split(members, labels, size, seed)[1]
+
+
+def check_subset(size: int, available: int, num_classes: int) -> None:
+    """Refuses subsets of the training images that cannot be.
+
+    Raises:
+        UsageError: If there are fewer images, or fewer asked for than there are classes.
+    """
+    if size > available:
         raise UsageError(
-            f"{size:,} training images were asked for, and there are {len(members):,}.",
-            f"Give --train-samples at most {len(members)}.",
+            f"{size:,} training images were asked for, and there are {available:,}.",
+            f"Give --train-samples at most {available}.",
         )
     if size < num_classes:
         raise UsageError(
             f"{size:,} training images were asked for, and there are {num_classes} classes.",
             f"Give --train-samples at least {num_classes}.",
         )
-    return stratified_split(members, labels, size, seed)[1]
 
 
 def _shares(class_sizes: Indices, size: int) -> Indices:

@@ -72,7 +72,8 @@ class Task(Protocol):
             recipe: How networks are trained.
 
         Returns:
-            At least ``data``: what is trained and judged on, ``train_size`` in it.
+            At least ``data``: what is trained and judged on, ``train_size`` in it, and ``images_per_epoch`` where an
+            epoch takes fewer.
         """
         ...
 

@@ -24,7 +24,10 @@ from osanas.genotype.architecture import Architecture
 from tests.cli.conftest import REAL, Command, assert_explained
 from tests.fakes import TableEvaluator
 
-TINY = ("search", "--space", "tiny", "--device", "cpu", "--energy", "estimated", "--threads", "1", "--trials", "1")
+TINY = (
+    *("search", "--space", "tiny", "--data", "digits", "--device", "cpu", "--energy", "estimated"),
+    *("--threads", "1", "--trials", "1"),
+)
 
 
 @pytest.mark.parametrize(
@@ -287,25 +290,29 @@ def test_foreign_database(osanas: Command, folder: Path, table: TableEvaluator, 
 
 def test_locked_database(osanas: Command, table: TableEvaluator) -> None:
     assert search(osanas).code == 0
-    with closing(sqlite3.connect("studies/few-digits/study.db")) as original:  # which that search may hold open
+    with closing(
+        sqlite3.connect("studies/few-cluttered_digits/study.db")
+    ) as original:  # which that search may hold open
         original.execute("VACUUM INTO 'held.db'")
     connection = sqlite3.connect("held.db", isolation_level=None)
     connection.execute("PRAGMA locking_mode=EXCLUSIVE")
     connection.execute("BEGIN EXCLUSIVE")
     try:
-        for command in (("search", "--space", "few.yaml"), ("show", "few-digits")):
+        for command in (("search", "--space", "few.yaml"), ("show", "few-cluttered_digits")):
             result = osanas(*command, "--storage", "sqlite:///held.db?timeout=0.1")
             assert_explained(result, 3, "stayed locked by another program", "run the same command again")
     finally:
         connection.execute("ROLLBACK")
         connection.close()
-    assert osanas("show", "few-digits", "--storage", "sqlite:///held.db").code == 0
+    assert osanas("show", "few-cluttered_digits", "--storage", "sqlite:///held.db").code == 0
 
 
 def test_folder_that_cannot_be_written(osanas: Command, folder: Path, table: TableEvaluator) -> None:
     (folder / "studies").write_text("a file where the folder should be", encoding="utf-8")
     result = osanas("search", "--space", "few.yaml", "--trials", "1")
-    assert_explained(result, 2, "The folder studies/few-digits cannot be written: Not a directory", "Make it writable")
+    assert_explained(
+        result, 2, "The folder studies/few-cluttered_digits cannot be written: Not a directory", "Make it writable"
+    )
 
 
 def test_one_bad_file_does_not_hide_the_other_studies(osanas: Command, folder: Path, table: TableEvaluator) -> None:
@@ -314,7 +321,7 @@ def test_one_bad_file_does_not_hide_the_other_studies(osanas: Command, folder: P
     (folder / "studies" / "broken" / "study.db").write_bytes(b"garbage" * 100)
     result = osanas("studies", "--json")
     assert result.code == 0
-    assert [study["study"] for study in result.document["studies"]] == ["few-digits"]
+    assert [study["study"] for study in result.document["studies"]] == ["few-cluttered_digits"]
     assert result.err.startswith("note: The file studies/broken/study.db is no intact SQLite database")
 
 
@@ -328,11 +335,23 @@ def search(osanas: Command, *options: str) -> Any:
 def test_unknown_study_and_trial(osanas: Command, table: TableEvaluator) -> None:
     assert search(osanas).code == 0
     for reader in ("show", "pareto"):
-        assert_explained(osanas(reader, "few-digts"), 2, "There is no study 'few-digts'", "Did you mean 'few-digits'?")
-    for command in (("show", "few-digits", "9"), ("profile", "few-digits:9", "--device", "cpu")):
-        assert_explained(osanas(*command), 2, "The study 'few-digits' has no trial 9.", "Its trials are 0 to 1.")
-    stored = ("--storage", "sqlite:///studies/few-digits/study.db")
-    assert_explained(osanas("show", "few-digts", *stored), 2, "no study 'few-digts'", "Did you mean 'few-digits'?")
+        assert_explained(
+            osanas(reader, "few-cluttered_digts"),
+            2,
+            "There is no study 'few-cluttered_digts'",
+            "Did you mean 'few-cluttered_digits'?",
+        )
+    for command in (("show", "few-cluttered_digits", "9"), ("profile", "few-cluttered_digits:9", "--device", "cpu")):
+        assert_explained(
+            osanas(*command), 2, "The study 'few-cluttered_digits' has no trial 9.", "Its trials are 0 to 1."
+        )
+    stored = ("--storage", "sqlite:///studies/few-cluttered_digits/study.db")
+    assert_explained(
+        osanas("show", "few-cluttered_digts", *stored),
+        2,
+        "no study 'few-cluttered_digts'",
+        "Did you mean 'few-cluttered_digits'?",
+    )
 
 
 def test_resume_with_other_settings(osanas: Command, table: TableEvaluator) -> None:
@@ -359,7 +378,7 @@ def test_a_changed_ladder_on_resume(osanas: Command, table: TableEvaluator, rung
         "Of the rungs, only higher ones may be added at the end."
     )
     assert search(osanas, "--rungs", "1,3,9,27").code == 0
-    assert osanas("show", "few-digits", "--json").document["rungs"] == [1, 3, 9, 27]
+    assert osanas("show", "few-cluttered_digits", "--json").document["rungs"] == [1, 3, 9, 27]
 
 
 def test_the_ladder_given_twice(osanas: Command) -> None:
@@ -429,7 +448,7 @@ def test_limits_that_nothing_can_meet(osanas: Command, table: TableEvaluator) ->
     assert "over the limit" in problem
     assert fix.startswith("  ")
     assert table.trained == []
-    assert osanas("pareto", "few-digits").code == 1
+    assert osanas("pareto", "few-cluttered_digits").code == 1
 
 
 def test_many_in_a_row_over_a_limit(osanas: Command, table: TableEvaluator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -487,11 +506,11 @@ def test_a_device_lost_in_the_middle(
         "error: The GPU was lost (GPU is lost).",
         "  Look at nvidia-smi, then run it again.",
     ]
-    trials = osanas("show", "few-digits", "--json").document["trials"]
+    trials = osanas("show", "few-cluttered_digits", "--json").document["trials"]
     statuses = [trial["status"] for trial in trials if trial["status"] != "duplicate"]
     assert statuses == (["complete"] * 3 if in_full else ["complete", "running"])
     again = osanas(*command)
     assert again.code == 0
     assert "measured by the full protocol" in again.out
-    shown = osanas("show", "few-digits", "--json").document["trials"]
+    shown = osanas("show", "few-cluttered_digits", "--json").document["trials"]
     assert [trial["status"] for trial in shown if trial["status"] != "duplicate"] == ["complete"] * 3

@@ -45,10 +45,10 @@ def study(osanas: Command, table: TableEvaluator) -> Result:
 
 def test_search_ends_with_the_front(study: Result, osanas: Command) -> None:
     assert study.code == 0
-    assert study.out == osanas("pareto", "few-digits").out
+    assert study.out == osanas("pareto", "few-cluttered_digits").out
     assert "\x1b" not in study.out + study.err
     lines = study.err.splitlines()
-    assert lines[0] == "study few-digits in sqlite:///studies/few-digits/study.db"
+    assert lines[0] == "study few-cluttered_digits in sqlite:///studies/few-cluttered_digits/study.db"
     assert lines[-1] == "Every network of the space 'few' has been evaluated."
     assert any(
         re.match(r"\d/6  trial \d+  accuracy 0\.\d{4}  0\.\d+ ms  0\.\d+ mJ  front \d+  hyp", it) for it in lines
@@ -59,13 +59,13 @@ def test_search_ends_with_the_front(study: Result, osanas: Command) -> None:
 
 
 def test_show(study: Result, osanas: Command) -> None:
-    document = osanas("show", "few-digits", "--json").document
+    document = osanas("show", "few-cluttered_digits", "--json").document
     assert list(document) == [
         "study", "score", "measurement_key", "energy_source", "other_key", "drifted", "rungs", "savings", "trials",
         "signals",
     ]  # fmt: skip
     assert (document["measurement_key"], document["drifted"]) == ("table", [])
-    assert document["study"] == "few-digits"
+    assert document["study"] == "few-cluttered_digits"
     statuses = [trial["status"] for trial in document["trials"]]
     assert statuses.count("failed") == 1
     assert statuses.count("complete") == study.err.count("accuracy 0.")
@@ -78,14 +78,14 @@ def test_show(study: Result, osanas: Command) -> None:
         if trial["status"] != "duplicate":
             assert (trial["accuracy"] is None) == (trial["status"] != "complete")
         assert (trial["reason"] is None) == (trial["status"] == "complete")
-    lines = osanas("show", "few-digits").out.splitlines()
+    lines = osanas("show", "few-cluttered_digits").out.splitlines()
     assert len(lines) == 3 + len(document["trials"])
     assert "The loss is not finite." in "".join(lines)
     assert all(line == line.rstrip() for line in lines)
 
 
 def test_pareto(study: Result, osanas: Command) -> None:
-    document = osanas("pareto", "few-digits", "--json").document
+    document = osanas("pareto", "few-cluttered_digits", "--json").document
     assert list(document) == [
         "study", "objectives", "score", "device", "energy_source", "hypervolume", "reference_point", "measured",
         "overtaken", "other_key", "drifted", "rungs", "savings", "candidates",
@@ -103,7 +103,7 @@ def test_pareto(study: Result, osanas: Command) -> None:
         assert 0 < candidate["accuracy"] < 1
     costs = [candidate["latency_ms"] for candidate in document["candidates"]]
     assert costs == sorted(costs)
-    out = osanas("pareto", "few-digits").out
+    out = osanas("pareto", "few-cluttered_digits").out
     assert "estimated" in out.splitlines()[1] + out.splitlines()[2]
     *_, volume, protocol, savings = out.splitlines()
     assert volume.startswith("hypervolume ")
@@ -122,30 +122,30 @@ def test_pareto_over_two_objectives(osanas: Command, table: TableEvaluator) -> N
     options = ("--trials", "3", "--objectives", "latency_ms,accuracy", "--json")
     document = osanas("search", "--space", "few.yaml", *options).document
     assert [objective["name"] for objective in document["objectives"]] == ["latency_ms", "accuracy"]
-    assert document == osanas("pareto", "few-digits", "--json", "--all-rungs").document
+    assert document == osanas("pareto", "few-cluttered_digits", "--json", "--all-rungs").document
 
 
 def test_show_one_trial(study: Result, osanas: Command) -> None:
-    trials = osanas("show", "few-digits", "--json").document["trials"]
+    trials = osanas("show", "few-cluttered_digits", "--json").document["trials"]
     for trial in trials:
-        document = osanas("show", "few-digits", str(trial["trial"]), "--json").document
-        assert document["study"] == "few-digits"
+        document = osanas("show", "few-cluttered_digits", str(trial["trial"]), "--json").document
+        assert document["study"] == "few-cluttered_digits"
         assert {key: document[key] for key in TRIAL_KEYS} == trial
         assert set(document) == {
             "study", "score", "curve", "energy_source", "multiply_adds", "memory_access_elements", "training_seconds",
             *TRIAL_KEYS,
         }  # fmt: skip
-        text = osanas("show", "few-digits", str(trial["trial"])).out
+        text = osanas("show", "few-cluttered_digits", str(trial["trial"])).out
         assert "None" not in text
         assert re.search(rf"^status +{trial['status']}$", text, re.MULTILINE)
     complete = next(trial["trial"] for trial in trials if trial["status"] == "complete")
-    curve = osanas("show", "few-digits", str(complete), "--json").document["curve"]
+    curve = osanas("show", "few-cluttered_digits", str(complete), "--json").document["curve"]
     assert [point["epoch"] for point in curve] == [1, 2, 3, 4, 5]
     assert list(curve[0]) == ["epoch", "train_loss", "val_loss", "val_accuracy", "seconds"]
 
 
 def test_another_key_is_never_left_out_silently(study: Result, osanas: Command, table: TableEvaluator) -> None:
-    members = len(osanas("pareto", "few-digits", "--json").document["candidates"])
+    members = len(osanas("pareto", "few-cluttered_digits", "--json").document["candidates"])
     table.search_key = table.final_key = "newer"
     table.failure = None
     result = osanas(*SEARCH)
@@ -157,7 +157,7 @@ def test_another_key_is_never_left_out_silently(study: Result, osanas: Command, 
     )
     assert f"that was measured with the present device and software; {count} were measured before" in result.err
     assert result.err.splitlines()[-1] == "  Run its search again with --remeasure."
-    shown = osanas("show", "few-digits")
+    shown = osanas("show", "few-cluttered_digits")
     assert (
         f"{count} trained candidates left out, measured with another device, driver, version or setting"
         in shown.out.splitlines()[-1]
@@ -166,12 +166,12 @@ def test_another_key_is_never_left_out_silently(study: Result, osanas: Command, 
     again = osanas(*SEARCH, "--remeasure")
     assert again.code == 0
     assert f"measuring the front of an earlier key again: {members} candidate" in again.err
-    document = osanas("pareto", "few-digits", "--json").document
+    document = osanas("pareto", "few-cluttered_digits", "--json").document
     assert (len(document["candidates"]), document["other_key"]) == (members, count - members)
     if count > members:
         assert (
             "left out, measured with another device, driver, version or setting"
-            in osanas("pareto", "few-digits").out.splitlines()[-1]
+            in osanas("pareto", "few-cluttered_digits").out.splitlines()[-1]
         )
 
 
@@ -183,20 +183,20 @@ def test_the_protocol_of_the_figures_is_told(osanas: Command, table: TableEvalua
     result = osanas(*options)
     assert "measuring the front in full: " in result.err
     assert result.out.splitlines()[-2].startswith("latency and energy measured by the full protocol")
-    document = osanas("pareto", "few-digits", "--json").document
+    document = osanas("pareto", "few-cluttered_digits", "--json").document
     assert document["measured"] == "full"
     assert all(candidate["latency_ms"] > 1 for candidate in document["candidates"])
 
 
 def test_drift_is_told(study: Result, osanas: Command) -> None:
-    document = osanas("pareto", "few-digits", "--json").document
+    document = osanas("pareto", "few-cluttered_digits", "--json").document
     drifted = [candidate["trial"] for candidate in document["candidates"]]
-    store = Store.open("sqlite:///studies/few-digits/study.db")
-    references = References(store, store.study("few-digits").id, "table")
+    store = Store.open("sqlite:///studies/few-cluttered_digits/study.db")
+    references = References(store, store.study("few-cluttered_digits").id, "table")
     references.flag_drift(("table", candidate["digest"]) for candidate in document["candidates"])
-    assert osanas("pareto", "few-digits", "--json").document["drifted"] == sorted(drifted)
+    assert osanas("pareto", "few-cluttered_digits", "--json").document["drifted"] == sorted(drifted)
     for command in ("pareto", "show"):
-        last = osanas(command, "few-digits").out.splitlines()[-1]
+        last = osanas(command, "few-cluttered_digits").out.splitlines()[-1]
         assert last.startswith("measured while the device was faster or slower than before: trial")
         assert str(drifted[0]) in last
 
@@ -206,7 +206,7 @@ def test_studies(study: Result, osanas: Command, table: TableEvaluator) -> None:
     assert osanas("search", "--space", "small.yaml", "--trials", "2", "--study", "other").code == 0
     document = osanas("studies", "--json").document
     assert list(document) == ["studies"]
-    assert [row["study"] for row in document["studies"]] == ["few-digits", "other"]
+    assert [row["study"] for row in document["studies"]] == ["few-cluttered_digits", "other"]
     assert [list(row) for row in document["studies"]] == [["study", "created_at", "counts"]] * 2
     assert document["studies"][1]["counts"] == {"complete": 2}
     lines = osanas("studies").out.splitlines()
@@ -223,10 +223,10 @@ def test_no_studies(osanas: Command) -> None:
 
 
 def test_a_study_by_its_folder_and_by_its_file(study: Result, osanas: Command, folder: Path) -> None:
-    expected = osanas("pareto", "few-digits").out
-    assert osanas("pareto", "studies/few-digits/").out == expected
-    (folder / "few-digits.yaml").write_text("space: few.yaml\n", encoding="utf-8")
-    assert osanas("pareto", "few-digits.yaml").out == expected
+    expected = osanas("pareto", "few-cluttered_digits").out
+    assert osanas("pareto", "studies/few-cluttered_digits/").out == expected
+    (folder / "few-cluttered_digits.yaml").write_text("space: few.yaml\n", encoding="utf-8")
+    assert osanas("pareto", "few-cluttered_digits.yaml").out == expected
 
 
 def test_flags_override_the_study_file(osanas: Command, table: TableEvaluator, folder: Path) -> None:
@@ -249,9 +249,9 @@ def test_flags_override_the_study_file(osanas: Command, table: TableEvaluator, f
 def test_no_figure_is_cut_off_in_a_terminal(
     study: Result, osanas: Command, terminal: Callable[[int], None], width: int
 ) -> None:
-    piped = osanas("pareto", "few-digits").out.split()
+    piped = osanas("pareto", "few-cluttered_digits").out.split()
     terminal(width)
-    shown = osanas("pareto", "few-digits").out
+    shown = osanas("pareto", "few-cluttered_digits").out
     assert set(piped) <= set(shown.split())
     if width >= 80:
         assert max(map(len, shown.splitlines())) <= width
@@ -314,7 +314,7 @@ def climbed(osanas: Command, table: TableEvaluator) -> Result:
 def test_a_ladder_in_the_listings(climbed: Result, osanas: Command) -> None:
     assert climbed.code == 0
     assert "sampler random, 1, 3 or 9 epochs a candidate, 9 candidates" in climbed.err
-    document = osanas("show", "small-digits", "--json").document
+    document = osanas("show", "small-cluttered_digits", "--json").document
     assert document["rungs"] == [1, 3, 9]
     trials = {trial["trial"]: trial for trial in document["trials"]}
     promoted = [trial for trial in trials.values() if trial["promoted_from"] is not None]
@@ -328,7 +328,7 @@ def test_a_ladder_in_the_listings(climbed: Result, osanas: Command) -> None:
         "epochs_trained": 9 + 3 * 2 + 6, "epochs_saved": 81 - 21, "duplicates": 0, "infeasible": 0,
         "failed_at_build": 0,
     }  # fmt: skip
-    lines = osanas("show", "small-digits").out.splitlines()
+    lines = osanas("show", "small-cluttered_digits").out.splitlines()
     assert lines[0].split()[0] == "promoted"
     assert lines[1].split()[:4] == ["trial", "status", "epochs", "from"]
     top = promoted[-1]
@@ -336,21 +336,21 @@ def test_a_ladder_in_the_listings(climbed: Result, osanas: Command) -> None:
     assert row[1:4] == ["complete", "9", str(top["promoted_from"])]
     saved = "trained for 21 epochs in all, 60 fewer than if every candidate had been trained to the end (rungs 1, 3, 9)"
     assert lines[-1] == saved
-    assert osanas("pareto", "small-digits").out.splitlines()[-1] == saved
+    assert osanas("pareto", "small-cluttered_digits").out.splitlines()[-1] == saved
     assert osanas("studies", "--json").document["studies"][0]["counts"] == {"complete": 9}
 
 
 def test_a_promoted_trial_shows_its_whole_curve(climbed: Result, osanas: Command) -> None:
-    trials = osanas("show", "small-digits", "--json").document["trials"]
+    trials = osanas("show", "small-cluttered_digits", "--json").document["trials"]
     top = next(trial for trial in trials if trial["epochs"] == 9)
-    document = osanas("show", "small-digits", str(top["trial"]), "--json").document
+    document = osanas("show", "small-cluttered_digits", str(top["trial"]), "--json").document
     assert [point["epoch"] for point in document["curve"]] == list(range(1, 10))
-    text = osanas("show", "small-digits", str(top["trial"])).out
+    text = osanas("show", "small-cluttered_digits", str(top["trial"])).out
     assert re.search(rf"^promoted_from +{top['promoted_from']}$", text, re.MULTILINE)
 
 
 def test_the_front_is_that_of_the_highest_rung(climbed: Result, osanas: Command) -> None:
-    document = osanas("pareto", "small-digits", "--json").document
+    document = osanas("pareto", "small-cluttered_digits", "--json").document
     assert {candidate["epochs"] for candidate in document["candidates"]} == {9}
-    everything = osanas("pareto", "small-digits", "--all-rungs", "--json").document
+    everything = osanas("pareto", "small-cluttered_digits", "--all-rungs", "--json").document
     assert {candidate["epochs"] for candidate in everything["candidates"]} > {9}

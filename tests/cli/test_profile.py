@@ -87,10 +87,10 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[MeasurementProtocol]:
 @pytest.mark.usefixtures("quick")
 def test_every_kind_of_network(osanas: Command, folder: Path, table: TableEvaluator) -> None:
     assert osanas("search", "--space", "few.yaml", "--trials", "1").code == 0
-    trial = osanas("show", "few-digits", "0", "--json")
+    trial = osanas("show", "few-cluttered_digits", "0", "--json")
     (folder / "whole.json").write_text(trial.out, encoding="utf-8")
     (folder / "net.json").write_text(json.dumps(trial.document["architecture"]), encoding="utf-8")
-    models = ("few-digits:0", "net.json", "whole.json", "vovnet27_slim_bottleneck", "squeezenet1_1")
+    models = ("few-cluttered_digits:0", "net.json", "whole.json", "vovnet27_slim_bottleneck", "squeezenet1_1")
     result = osanas("profile", *models, *HERE, "--energy", "estimated", "--rounds", "2", "--json")
     assert result.code == 0
     document = result.document
@@ -114,7 +114,7 @@ def test_every_kind_of_network(osanas: Command, folder: Path, table: TableEvalua
     # the candidate's are in its study's database now, and the peers' nowhere
     again = osanas("profile", models[0], models[-1], *HERE, "--energy", "estimated", "--rounds", "2", "--json")
     assert [row["is_stored"] for row in again.document["models"]] == [True, False]
-    assert "few-digits:0" not in again.err
+    assert "few-cluttered_digits:0" not in again.err
 
 
 @pytest.mark.usefixtures("measured")

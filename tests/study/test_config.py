@@ -32,11 +32,11 @@ def problems(**options: Any) -> dict[str, str]:
 def test_defaults() -> None:
     config = study_config(None, {})
     assert (config.name, config.trials, config.sampler, config.rungs, config.data) == (
-        "vovnet-digits",
+        "vovnet-cluttered_digits",
         200,
         "known-cost",
         (1, 3, 9),
-        "digits",
+        "cluttered_digits",
     )
     assert config.chosen_objectives() == ("accuracy", "latency_ms", "energy_mj")
     assert config.limits == Limits()
@@ -173,9 +173,9 @@ def test_limits_are_told_as_options(name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "name"),
     [
-        ({}, "vovnet-digits"),
+        ({}, "vovnet-cluttered_digits"),
         ({"space": "tiny", "data": "cifar10"}, "tiny-cifar10"),
-        ({"space": "my/own space.yaml"}, "own-space-digits"),
+        ({"space": "my/own space.yaml"}, "own-space-cluttered_digits"),
         ({"data": "imagefolder:/data/birds of prey/"}, "vovnet-imagefolder-birds-of-prey"),
         ({"space": "/a/.yaml", "data": "imagefolder:/"}, "yaml-imagefolder-"),
         ({"space": "é", "data": "é"}, "study"),
@@ -234,7 +234,7 @@ def test_a_file_may_name_its_study(file: Path) -> None:
     assert study_config(file, {}).name == "other"
     assert study_config(file, {"study": "third"}).name == "third"
     file.write_text("study: null\nspace: tiny\n")
-    assert study_config(file, {}).name == "tiny-digits"
+    assert study_config(file, {}).name == "tiny-cluttered_digits"
 
 
 def test_an_empty_file_is_all_defaults(file: Path) -> None:

@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from osanas.errors import UsageError
+from osanas.tasks.classification import cluttered
 from osanas.tasks.classification.folder import MEMORY_LIMIT_BYTES, scan_folder
 from osanas.tasks.classification.sources import Source, read_cifar, read_digits, read_fashion_mnist
+from osanas.tasks.glyphs import NUM_CLASSES, read_glyphs
 from osanas.tasks.images import MemorySplit, Split, channel_statistics, normalise, resize
-from osanas.tasks.stratify import stratified_split, subset
+from osanas.tasks.stratify import check_subset, stratified_split, subset
 from osanas.validation import did_you_mean
 
-DataName = Literal["digits", "fashion_mnist", "cifar10", "cifar100", "imagefolder"]
+DataName = Literal["cluttered_digits", "digits", "fashion_mnist", "cifar10", "cifar100", "imagefolder"]
 
 HELD_OUT: Mapping[str, tuple[int, int]] = MappingProxyType(
     {"digits": (1_000, 200), "fashion_mnist": (5_000, 0), "cifar10": (5_000, 0), "cifar100": (5_000, 0)}
@@ -52,7 +54,7 @@ class DataSpec:
 
     @classmethod
     def parse(cls, text: str) -> DataSpec:
-        """Parses ``digits``, ``fashion_mnist``, ``cifar10``, ``cifar100`` or ``imagefolder:DIR``.
+        """Parses the name of a data set, or ``imagefolder:DIR``.
 
         Raises:
             UsageError: If it is none of these.
@@ -84,7 +86,10 @@ class ClassificationData:
         std: Standard deviation likewise.
         split_seed: What the split was drawn with.
         train_samples: Size of the subset of the training part, if one was asked for.
-        fingerprint: Digest of the images, labels and split (of an image folder: of names, sizes and split).
+        fingerprint: Digest of the images, labels and split (of an image folder: of names, sizes and split; of
+            generated images: of all that decides them).
+        images_per_epoch: About how many training images an epoch passes over, each epoch others until all had their
+            turn; None is all of them in every epoch.
     """
 
     name: DataName
@@ -99,10 +104,11 @@ class ClassificationData:
     split_seed: int
     train_samples: int | None
     fingerprint: str
+    images_per_epoch: int | None = None
 
     def describe(self) -> dict[str, Any]:
         """What makes accuracies on it comparable, as JSON: part of a study's identity."""
-        return {
+        described = {
             "name": self.name,
             "num_classes": self.num_classes,
             "in_channels": self.in_channels,
@@ -114,6 +120,7 @@ class ClassificationData:
             "test_size": len(self.test),
             "fingerprint": self.fingerprint,
         }
+        return described if self.images_per_epoch is None else {**described, "images_per_epoch": self.images_per_epoch}
 
     def statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Mean and deviation of each channel for values in 0..255, ``[1, C, 1, 1]`` on ``device``."""
@@ -139,9 +146,10 @@ def load(
     Args:
         spec: What ``--data`` names.
         data_dir: Where its files lie or may be downloaded to; None looks in the usual places.
-        resolution: Side in pixels to resize to (antialiased); None is the data set's own, 224 for an image folder.
+        resolution: Side in pixels to resize to (antialiased), or to generate at; None is the data set's own, 224 for
+            an image folder.
         train_samples: Size of a fixed stratified subset of the training part; None is all of it.
-        split_seed: Seed of split and subset.
+        split_seed: Seed of split and subset, and of all that is generated.
         memory_limit_bytes: An image folder that takes more is read from its files in every epoch.
 
     Raises:
@@ -155,6 +163,8 @@ def load(
     if parsed.name == "imagefolder":
         assert parsed.folder is not None
         return _from_folder(parsed.folder, resolution or 224, train_samples, split_seed, memory_limit_bytes)
+    if parsed.name == "cluttered_digits":
+        return _cluttered_digits(resolution or cluttered.RESOLUTION, train_samples, split_seed)
     return _from_source(parsed.name, _read(parsed.name, data_dir), resolution, train_samples, split_seed)
 
 
@@ -200,6 +210,31 @@ def _from_source(
         split_seed=split_seed,
         train_samples=train_samples,
         fingerprint=_fingerprint(source.images.numpy(), labels, test_images.numpy(), train, val, test),
+    )
+
+
+def _cluttered_digits(resolution: int, train_samples: int | None, seed: int) -> ClassificationData:
+    sizes = dict(cluttered.IMAGES)
+    if train_samples is not None:
+        check_subset(train_samples, sizes["train"], NUM_CLASSES)
+        sizes["train"] = train_samples
+    glyphs, clutter = read_glyphs(seed), cluttered.Clutter()
+    parts = {part: cluttered.generate(glyphs, part, size, resolution, seed, clutter) for part, size in sizes.items()}
+    mean, std = channel_statistics(parts["train"].images)
+    return ClassificationData(
+        name="cluttered_digits",
+        num_classes=NUM_CLASSES,
+        in_channels=1,
+        resolution=resolution,
+        train=parts["train"],
+        val=parts["val"],
+        test=parts["test"],
+        mean=mean,
+        std=std,
+        split_seed=seed,
+        train_samples=train_samples,
+        fingerprint=cluttered.fingerprint(glyphs, sizes, resolution, seed, clutter),
+        images_per_epoch=cluttered.IMAGES_PER_EPOCH if sizes["train"] > cluttered.IMAGES_PER_EPOCH else None,
     )
 
 
