@@ -65,7 +65,7 @@ class StudyConfig(Limits):
     """How many times fewer epochs each lower rung has."""
     rungs: Annotated[tuple[PositiveInt, ...], Field(validate_default=True)] = ()
     """Epochs of training at each rung of the ladder, rising; one rung trains every candidate in full."""
-    train_batch_size: Annotated[int, Field(ge=2)] = 32
+    train_batch_size: Annotated[int, Field(ge=2)] = 64
     recipe: RecipeOptions = RecipeOptions()
     """How candidates are trained."""
 
