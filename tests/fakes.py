@@ -149,7 +149,7 @@ class TableEvaluator:
         return NetworkShape(8, 1, 10, 1)
 
     def device(self) -> dict[str, Any]:
-        return {"kind": "cpu", "name": "table"}
+        return {"kind": "table", "name": "table"}
 
     def measure(
         self, architecture: Architecture, *, in_full: bool = False, stored: Mapping[str, Any] | None = None

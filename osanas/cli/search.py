@@ -148,6 +148,14 @@ def search(
         float | None,
         typer.Option(metavar="SECONDS", help="Begin no candidate after so many seconds.", rich_help_panel=STUDY),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Processes that train at once on this machine. Default: one for each processor, up to 4; 1 on a GPU.",
+            rich_help_panel=STUDY,
+        ),
+    ] = None,
     remeasure: Annotated[
         bool | None,
         typer.Option(

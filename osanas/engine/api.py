@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from osanas.engine import optuna_study as adapter
+from osanas.engine.companions import Companions, Order
 from osanas.engine.next_step import Patience
 from osanas.engine.remeasure import Question
 from osanas.engine.worker import Worker
+from osanas.errors import UsageError
 from osanas.evaluation.evaluator import Measurer, Trainer
 from osanas.genotype.members import SpaceAt
 from osanas.genotype.space import SearchSpace
@@ -42,7 +44,7 @@ def search(
     remeasure: bool | None = None,
     on_candidate: Callable[[Candidate], None] | None = None,
 ) -> StudyView:
-    """Runs or continues a study, in this process.
+    """Runs or continues a study, in this process and further ones beside it (``StudyConfig.workers``).
 
     Args:
         space: A space by name, file, document or object.
@@ -113,6 +115,8 @@ def run_search(
     ask: Question | None = None,
     pace: Pace | None = None,
     patience: Patience | None = None,
+    is_companion: bool = False,
+    time_left_s: float | None = None,
 ) -> StudyView:
     """As ``search``, with a complete configuration and a listener for every event.
 
@@ -127,13 +131,18 @@ def run_search(
         ask: For a question to the user; None where nobody can answer.
         pace: How often a worker looks, and how long it waits.
         patience: With duplicates, failures and candidates over a limit in a row.
+        is_companion: Whether another process has begun this search and ends it.
+        time_left_s: Seconds after which no candidate is begun, in place of the configuration's ``timeout``.
     """
+    is_ours = measurer is None and trainer is None
     chosen_space = space or SearchSpace.load(config.space)
     measurer, trainer = evaluators(config, measurer, trainer)  # before a database: what is refused leaves no study
     objectives = config.chosen_objectives(trainer.score)
     identity = study_identity(
         chosen_space.to_dict(), objectives, config.rungs, trainer.score, trainer.identity(), measurer.identity()
     )
+    count = 0 if is_companion else _further_workers(config, measurer, is_ours=is_ours)
+    order = Order(config.to_dict(), storage, chosen_space.to_dict(), int(measurer.device().get("threads", 1)))
     name, pace = config.name, pace or Pace()
     store = Store.open(storage_url(name, storage), create=True, patience_s=pace.database_s)
     try:
@@ -150,7 +159,7 @@ def run_search(
         if before is not None:
             for line in difference(before, measurer.device()):
                 listener(Note(f"Device or software has changed ({line}): figures of before and after may differ."))
-        with adapter.optuna_study(store, name, objectives) as study:
+        with adapter.optuna_study(store, name, objectives) as study, Companions(order, count) as companions:
             worker = Worker(
                 store=store,
                 record=record,
@@ -164,6 +173,9 @@ def run_search(
                 ask=ask,
                 pace=pace,
                 patience=patience or Patience(),
+                companions=companions,
+                is_companion=is_companion,
+                time_left_s=config.timeout if time_left_s is None else time_left_s,
             )
             worker.run()
         return StudyView(store, name)
@@ -187,6 +199,20 @@ def evaluators(
 
     ours = network_evaluators(config)
     return measurer or ours[0], trainer or ours[1]
+
+
+def _further_workers(config: StudyConfig, measurer: Measurer, *, is_ours: bool) -> int:
+    """How many processes are to work beside this one."""
+    if is_ours:
+        from osanas.machine.sharing import worker_count  # imports torch
+
+        return worker_count(config.workers, measurer.device()["kind"]) - 1
+    if (config.workers or 1) > 1:
+        raise UsageError(
+            f"{config.workers} workers were asked for, but a measurer or trainer of your own serves one process.",
+            "Leave out 'workers', or call search() in several processes.",
+        )
+    return 0
 
 
 def _load_space(space: str | Path | Mapping[str, Any] | SearchSpace | None) -> SearchSpace | None:

@@ -9,6 +9,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial
 
 from osanas.engine import optuna_study as adapter
+from osanas.errors import StudyError
 from osanas.study.objectives import Limits, is_cost
 from osanas.study.records import UNNUMBERED, Candidate
 
@@ -38,6 +39,24 @@ class OptunaSync:
                 self._tell(adapter.adopt_trial(self.study, frozen), result)
                 told.append(frozen.number)
         return told
+
+    def require_ours(self, evaluations: Sequence[Candidate], study: str) -> None:
+        """Refuses to go on where Optuna's tables lack trials that ours know.
+
+        Args:
+            evaluations: All of the study.
+            study: Its name.
+
+        Raises:
+            StudyError: They do, as in a database that was set back in parts.
+        """
+        known = max((one.trial for one in evaluations), default=UNNUMBERED)
+        held = len(self.study.get_trials(deepcopy=False))
+        if known >= held:
+            raise StudyError(
+                f"Optuna's tables of the study '{study}' hold {held} trials, but trial {known} is known.",
+                "Restore the database from a copy, or start a new study.",
+            )
 
     def discard(self, trial: Trial, reason: str) -> None:
         """Ends a trial that belongs to no evaluation."""

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial
 
 from osanas.engine import optuna_study as adapter
 from osanas.engine.checkpoints import Checkpoints
+from osanas.engine.companions import Companions
 from osanas.engine.evaluating import Evaluating
 from osanas.engine.measuring import measuring_in
 from osanas.engine.next_step import (
@@ -42,7 +43,7 @@ from osanas.engine.repeats import Repeat
 from osanas.engine.samplers import FirstRungs, KnownCostSampler, make_sampler
 from osanas.engine.snapshot import Snapshot
 from osanas.engine.starting_points import StartingPoints
-from osanas.errors import SearchFailed, StudyError, TrainingStopped
+from osanas.errors import SearchFailed, TrainingStopped
 from osanas.evaluation.evaluator import Measurer, Trainer
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.members import SpaceAt
@@ -74,12 +75,15 @@ class Worker:
     ask: Question | None
     pace: Pace
     patience: Patience
+    companions: Companions
+    is_companion: bool
+    time_left_s: float | None
 
     def __post_init__(self) -> None:
         # the time of the study's creation keeps apart studies of one name in several databases
         self._checkpoints = Checkpoints(self.folder / "checkpoints", f"{int(self.record.created_at * 1000):x}")
         self._sync = OptunaSync(self.study, self.record.objectives, self.record.limits)
-        self._finished: set[int] = set()  # trials of this worker that were not announced yet
+        self._told: set[int] | None = None  # trials that ended, as far as they were told or had ended before
 
     @property
     def _config(self) -> StudyConfig:
@@ -93,19 +97,22 @@ class Worker:
             EnvironmentFailure: Device, meter or database; resumable.
             KeyboardInterrupt: Resumable, too.
         """
-        deadline = None if self._config.timeout is None else time.monotonic() + self._config.timeout
+        deadline = None if self.time_left_s is None else time.monotonic() + self.time_left_s
         with Lease.open(self.store, self.record.id, self.pace) as lease:
             self._lease = lease
             now = self._look()
-            self._check_trials(now)
+            self._sync.require_ours(now.evaluations, self.record.name)
             storage, space = masked(self.store.url), self.at.space
             self.announcer.tell(SearchStarted(self.record, storage, space.name, space.size, now.trained))
             self._begin(now)
+            self.companions.start(None if deadline is None else deadline - time.monotonic())
             again = Remeasurement(self.record.name, self._evaluating.measuring, self.announcer.tell)
-            again.left_behind(remeasure=self.remeasure, ask=self.ask)
+            if not self.is_companion:
+                again.left_behind(remeasure=self.remeasure, ask=self.ask)
             while self._step(is_time_up=deadline is not None and time.monotonic() > deadline):
                 pass
-            if self._is_last():
+            self._end_companions()
+            if not self.is_companion and self._is_last():
                 again.front_in_full()
         evaluations = self.store.evaluations(self.record.id)
         if not any(one.is_complete for one in evaluations):
@@ -175,11 +182,15 @@ class Worker:
 
     def _report(self, now: Snapshot) -> None:
         """Brings Optuna, the listener and the checkpoints up to date."""
-        # another worker may have been the first to tell Optuna of a trial of ours
-        ended = self._finished | set(self._sync.settle(now.unfinished, now.evaluations, now.duplicates))
-        self._finished = set()
+        for failure in self.companions.failures():
+            self.announcer.note(failure)
+        settled = set(self._sync.settle(now.unfinished, now.evaluations, now.duplicates))
+        ended = {candidate.trial for candidate in now.trials if candidate.status not in ("running", "waiting")}
+        if self._told is None:
+            self._told = ended - settled
+        news, self._told = ended - self._told, self._told | ended
         for candidate in now.trials:
-            if candidate.trial in ended:
+            if candidate.trial in news:
                 self.announcer.tell(
                     CandidateDone(
                         candidate, now.trained, self._config.trials, len(now.front.candidates), now.front.hypervolume
@@ -315,10 +326,20 @@ class Worker:
         except TrainingStopped:
             raise lease_lost() from None
         self._lease.finish(evaluation.evaluation, outcome)
-        self._finished.add(number)
         self.patience = self.patience.after(outcome)
 
     # begin and end -----------------------------------------------------------------------------------------------
+
+    def _end_companions(self) -> None:
+        """Ends the processes beside this one, after what they have begun: a time limit cuts no training off."""
+        while True:
+            now = self._look()
+            self._report(now)
+            if not self.companions.hold(now.others.holders):
+                break
+            self.announcer.tell(Waiting(now.others.holders))
+            self._lease.lost.wait(self.pace.poll_s)
+        self.companions.close()
 
     def _is_last(self) -> bool:
         """Whether the end of this worker is that of the search; of several at their end, the oldest goes first."""
@@ -330,12 +351,3 @@ class Worker:
                 return True
             self.announcer.tell(Waiting(()))
             self._lease.lost.wait(self.pace.poll_s)
-
-    def _check_trials(self, now: Snapshot) -> None:
-        known = max((one.trial for one in now.evaluations), default=UNNUMBERED)
-        held = len(self.study.get_trials(deepcopy=False))
-        if known >= held:
-            raise StudyError(
-                f"Optuna's tables of the study '{self.record.name}' hold {held} trials, but trial {known} is known.",
-                "Restore the database from a copy, or start a new study.",
-            )

@@ -11,6 +11,7 @@ from osanas.errors import CandidateError
 from osanas.evaluation.measurer import NetworkMeasurer
 from osanas.evaluation.network_trainer import NetworkTrainer
 from osanas.genotype.architecture import Architecture
+from osanas.machine.sharing import training_threads, worker_count
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.setup import set_up
 from osanas.models.build import build_backbone
@@ -39,7 +40,8 @@ def network_evaluators(config: StudyConfig, task: Task | None = None) -> tuple[N
     chosen = choose_task(config) if task is None else task
     build = partial(build_network, task=chosen)
     measurer = NetworkMeasurer(setup, chosen.shape, partial(build, seed=config.seed))
-    return measurer, NetworkTrainer(chosen, recipe, setup.device, config.seed, build)
+    threads = training_threads(worker_count(config.workers, setup.device.type), setup.identity.threads)
+    return measurer, NetworkTrainer(chosen, recipe, setup.device, config.seed, build, threads)
 
 
 def build_network(architecture: Architecture, seed: int, *, task: Task) -> nn.Module:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class NetworkTrainer:
         device: Where.
         seed: Of weights, order and augmentation.
         build: Makes the network of an architecture with a seed's initial weights, under the task's head.
+        threads: Torch's threads during a training; None leaves them as they are.
     """
 
     task: Task
@@ -36,6 +38,7 @@ class NetworkTrainer:
     device: torch.device
     seed: int
     build: Callable[[Architecture, int], nn.Module]
+    threads: int | None = None
 
     @property
     def score(self) -> Score:
@@ -63,14 +66,25 @@ class NetworkTrainer:
     ) -> Trained:
         """Trains the network to ``epochs``, from its checkpoint if there is one; a repeat has another seed."""
         seed = seed_of(self.seed, repeat)
-        return train(
-            self.build(architecture, seed),
-            self.task,
-            self.recipe,
-            epochs=epochs,
-            seed=seed,
-            device=self.device,
-            checkpoint=checkpoint,
-            on_epoch=on_epoch,
-            should_stop=should_stop,
-        )
+        with _torch_threads(self.threads):
+            return train(
+                self.build(architecture, seed),
+                self.task,
+                self.recipe,
+                epochs=epochs,
+                seed=seed,
+                device=self.device,
+                checkpoint=checkpoint,
+                on_epoch=on_epoch,
+                should_stop=should_stop,
+            )
+
+
+@contextmanager
+def _torch_threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -31,8 +31,9 @@ from osanas.validation import parse_yaml, read_text, validate
 OptunaSampler = Literal["tpe", "nsga2", "gp", "random"]
 SamplerName = Literal["known-cost", OptunaSampler]
 
-EPOCHS = 9
-REDUCTION = 3
+EPOCHS = 8
+REDUCTION = 2
+LOWEST = 4
 """Of the ladder, where nothing else is said."""
 
 
@@ -44,6 +45,8 @@ class StudyConfig(Limits):
     trials: PositiveInt = 200
     timeout: PositiveFloat | None = None
     """Seconds after which no further candidate is started."""
+    workers: PositiveInt | None = None
+    """Processes that train at once on this machine; None is one for each processor, up to four, but one on a GPU."""
     seed: NonNegativeInt = 0
     sampler: SamplerName = "known-cost"
     confirm: NonNegativeInt = 1
@@ -77,7 +80,7 @@ class StudyConfig(Limits):
     runtime: Literal["auto", "eager", "compile", "cudagraph", "onnxruntime"] = "auto"
     """What runs the network in a measurement; ``auto`` is a CUDA graph where one can be captured, otherwise eager."""
     threads: PositiveInt | None = None
-    """CPU threads for training and measuring; None leaves torch's choice."""
+    """CPU threads for measuring, and at most for each training; None leaves torch's choice."""
 
     @field_validator("objectives")
     @classmethod
@@ -162,9 +165,12 @@ class StudyConfig(Limits):
 
 
 def ladder(epochs: int, reduction: int) -> tuple[int, ...]:
-    """Rungs up to ``epochs``, each lower one with ``reduction`` times fewer epochs, rounded down, and at least 1."""
+    """Rungs up to ``epochs``, each lower one with ``reduction`` times fewer epochs, rounded down.
+
+    None has less than a quarter of them: shorter trainings hardly tell which network will be better.
+    """
     rungs = [epochs]
-    while rungs[-1] >= reduction:
+    while rungs[-1] // reduction >= max(1, epochs // LOWEST):
         rungs.append(rungs[-1] // reduction)
     return tuple(reversed(rungs))
 

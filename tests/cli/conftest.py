@@ -25,7 +25,7 @@ CHATTER = ("Lightning", "lightning", "Optuna", "optuna", "Warning", "warn", "Tip
 
 REAL = (
     *("search", "--space", "tiny", "--rungs", "1", "--sampler", "tpe", "--seed", "10"),
-    *("--data", "digits", "--train-samples", "100"),
+    *("--data", "digits", "--train-samples", "100", "--workers", "1"),
     *("--threads", "1", "--device", "cpu", "--energy", "estimated"),
 )
 """A search over the smallest networks; with this seed the second of them is better and cheaper than the first."""

@@ -1,0 +1,141 @@
+"""A search whose command starts a second worker process: to the end, interrupted, and with either of both killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.cli.conftest import CHATTER, Command, finish, start
+
+pytestmark = pytest.mark.slow
+
+TWO = (
+    *(
+        "search",
+        "--space",
+        "tiny",
+        "--sampler",
+        "random",
+        "--data",
+        "digits",
+        "--train-samples",
+        "200",
+        "--threads",
+        "1",
+    ),
+    *("--device", "cpu", "--energy", "none", "--workers", "2"),
+)
+DATABASE = Path("studies/tiny-digits/study.db")
+
+
+def query(statement: str) -> list[tuple[Any, ...]]:
+    """Rows of the study's database; none where it has no tables yet."""
+    if not DATABASE.exists():
+        return []
+    with closing(sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True, timeout=10)) as connection:
+        try:
+            return connection.execute(statement).fetchall()
+        except sqlite3.OperationalError:
+            return []
+
+
+def wait_until_both_train(process: subprocess.Popen[str]) -> psutil.Process:
+    """Waits until each process holds a trial; gives the second."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        pids = {pid for (pid,) in query("SELECT pid FROM osanas_leases WHERE trial IS NOT NULL")}
+        if len(pids) == 2:
+            (other,) = pids - {process.pid}
+            return psutil.Process(other)
+        time.sleep(0.05)
+    raise AssertionError(process.communicate())
+
+
+def is_gone(process: psutil.Process) -> bool:
+    try:
+        process.wait(5)
+    except psutil.TimeoutExpired:
+        return False
+    return True
+
+
+def statuses(osanas: Command) -> list[str]:
+    return [trial["status"] for trial in osanas("show", "tiny-digits", "--json").document["trials"]]
+
+
+def test_two_workers_share_a_search(osanas: Command) -> None:
+    process = start(*TWO, "--rungs", "4", "--trials", "8", cwd=Path.cwd())
+    other = wait_until_both_train(process)
+    assert other.ppid() == process.pid
+    result = finish(process)
+    assert result.code == 0, result.err
+    assert is_gone(other)
+    assert statuses(osanas).count("complete") == 8
+    told = re.findall(r"^\d/8  trial (\d+) ", result.err, re.MULTILINE)
+    assert sorted(map(int, told)) == list(range(8))  # whoever trained them, each once
+    assert not [word for word in CHATTER if word in result.err]
+
+
+def test_the_second_ends_with_the_first_and_nothing_is_lost(osanas: Command) -> None:
+    options = (*TWO, "--rungs", "12", "--trials", "4")
+    process = start(*options, cwd=Path.cwd())
+    other = wait_until_both_train(process)
+    while len(query("SELECT DISTINCT evaluation_id FROM osanas_epochs WHERE epoch >= 2")) < 2:
+        time.sleep(0.05)
+    process.kill()
+    finish(process)
+    assert is_gone(other)
+    before = query("SELECT evaluation_id, epoch, seconds FROM osanas_epochs ORDER BY 1, 2")
+    result = finish(start(*options, cwd=Path.cwd()))
+    assert result.code == 0, result.err
+    after = query("SELECT evaluation_id, epoch, seconds FROM osanas_epochs ORDER BY 1, 2")
+    kept = [row for row in before if (row[0], row[1] + 1) in {found[:2] for found in before}]
+    assert len(kept) >= 2
+    assert set(kept) <= set(after)  # the last epoch of each may not have reached its checkpoint
+    assert statuses(osanas) == ["complete"] * 4
+
+
+def test_an_interrupt_ends_both_with_one_message(folder: Path) -> None:
+    process = start(*TWO, "--rungs", "200", "--trials", "4", cwd=folder, start_new_session=True)
+    other = wait_until_both_train(process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal sends Ctrl-C
+    result = finish(process)
+    assert result.code == 130
+    assert result.err.count("Interrupted") == 1
+    assert result.err.splitlines()[-1] == "Interrupted. Run the same command again to go on from here."
+    assert "Traceback" not in result.err
+    assert is_gone(other)
+
+
+def test_a_killed_companion_is_told_and_the_search_goes_on(osanas: Command) -> None:
+    process = start(*TWO, "--rungs", "6", "--trials", "4", cwd=Path.cwd())
+    other = wait_until_both_train(process)
+    other.kill()
+    result = finish(process)
+    assert result.code == 0, result.err
+    notes = [line for line in result.err.splitlines() if "worker process" in line]
+    assert notes == [
+        "A further worker process ended: it was ended by the signal SIGKILL; the system does so when memory runs out. "
+        "The search goes on without it."
+    ]
+    assert statuses(osanas) == ["complete"] * 4
+
+
+def test_the_time_limit_lets_both_finish_what_they_have_begun(osanas: Command) -> None:
+    process = start(*TWO, "--rungs", "8", "--trials", "50", "--timeout", "25", cwd=Path.cwd())
+    wait_until_both_train(process)
+    result = finish(process)
+    assert result.code == 0, result.err
+    assert "The time limit is reached." in result.err
+    assert set(statuses(osanas)) == {"complete"}
