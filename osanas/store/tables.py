@@ -16,7 +16,7 @@ PREFIX = "osanas_"
 class Base(DeclarativeBase):
     """Declarative base of the ``osanas_*`` tables."""
 
-    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012 - SQLAlchemy reads it from the class
+    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON, list[float]: JSON}  # noqa: RUF012 - SQLAlchemy reads it from the class
 
 
 class SchemaRow(Base):
