@@ -165,6 +165,10 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]
 
 def _explained(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[tuple[int | str, ...], str]]:
     for details in error.errors():
+        if (
+            details["type"] == "default_factory_not_called"
+        ):  # for another field is wrong, which has a problem of its own
+            continue
         location = details["loc"]
         if details["type"] == "invalid_key":  # a number is no index there
             location = (*location[:-1], str(location[-1]))

@@ -128,7 +128,7 @@ def search(
         ),
     ] = None,
     train_batch_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Images in a training batch. Default: 32.", rich_help_panel=DATA)
+        int | None, typer.Option(metavar="N", help="Images in a training batch. Default: 64.", rich_help_panel=DATA)
     ] = None,
     device: Device = None,
     energy: Energy = None,

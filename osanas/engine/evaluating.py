@@ -9,7 +9,6 @@ from osanas.engine.checkpoints import Checkpoints
 from osanas.engine.measuring import Measuring, check_finite
 from osanas.errors import CandidateError, OsanasError
 from osanas.evaluation.evaluator import Trainer
-from osanas.genotype.architecture import Architecture
 from osanas.study.events import Announcer, EpochDone
 from osanas.study.objectives import LIMITED, Limits
 from osanas.study.records import Candidate, CurvePoint, Outcome
@@ -48,19 +47,6 @@ class Evaluating:
         except Exception as error:  # noqa: BLE001 - what is not the candidate's own is raised again
             fault = self._own_fault(error)
             return Outcome("failed", reason_kind=fault.kind[:40], reason=str(fault))
-
-    def price(self, architecture: Architecture) -> Mapping[str, float | None]:
-        """What a member of the space costs; nothing is known of one that cannot be measured.
-
-        Raises:
-            EnvironmentFailure: Device, meter or database failed.
-        """
-        try:
-            costs = self.measuring.costs(architecture)
-        except Exception as error:  # noqa: BLE001 - what is not the candidate's own is raised again
-            self._own_fault(error)
-            return dict.fromkeys(LIMITED)
-        return {name: getattr(costs, name) for name in LIMITED}
 
     def _costs(self, evaluation: Candidate, trial: int) -> Mapping[str, float | None]:
         """Those that it has, by the present key, or else measured ones."""

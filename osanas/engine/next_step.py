@@ -7,18 +7,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from osanas.engine.repeats import Repeat, confirming_repeat, early_repeat
+from osanas.engine.starting_points import StartingPoints, none_fits
 from osanas.errors import SearchFailed
 from osanas.genotype.architecture import Architecture
-from osanas.genotype.blocks import CONVS
 from osanas.genotype.members import SpaceAt
 from osanas.strategy.history import History, fits_now
 from osanas.strategy.ladder import Promotion
 from osanas.study.objectives import Limits
 from osanas.study.records import UNNUMBERED, Candidate, Holder, Others, Outcome
-
-STARTS_AT_ONCE = 8
-"""Starting points before the sampler has its first turn; further ones take turns with it."""
-
 
 # what to do -----------------------------------------------------------------------------------------------------------
 
@@ -158,6 +154,7 @@ class Situation:
         is_settled: Whether the search is to end because going on is expected to add next to nothing.
         confirm: Repeated trainings that each member of the front should have at the end; with 0 none is repeated.
         front: Its members, by their mean scores.
+        epoch_seconds: Expected seconds of an epoch of a network; None while nothing is known.
     """
 
     at: SpaceAt
@@ -173,6 +170,7 @@ class Situation:
     is_settled: bool = False
     confirm: int = 0
     front: Sequence[Candidate] = ()
+    epoch_seconds: Callable[[Architecture], float | None] = lambda _: None
 
     @cached_property
     def seen(self) -> Set[str]:
@@ -247,7 +245,7 @@ def _new_candidate(now: Situation) -> Action | None:
                 "Relax the limit, or choose a smaller --space.",
             )
         )
-    start = StartingPoints(now.at, now.history.limits).due(now.seen)
+    start = StartingPoints(now.at, now.history.limits).due(now.history, now.target, now.epoch_seconds)
     if start is not None:
         return Start(start)
     if now.unclaimed:
@@ -285,66 +283,3 @@ def closest(evaluations: Sequence[Candidate], limits: Limits) -> str:
         return ""
     _, nearest = min(misses, key=lambda miss: miss[0])
     return f"The closest was trial {nearest.trial}: {limits.broken_by(nearest.costs)}."
-
-
-# what structure alone tells -------------------------------------------------------------------------------------------
-
-
-def over_by_count(architecture: Architecture, at: SpaceAt, limits: Limits) -> str | None:
-    """The limits on parameters and multiply-adds that a network breaks in words, or None."""
-    if limits.max_parameters is None and limits.max_multiply_adds is None:
-        return None
-    costs = at.costs(architecture)
-    counts = Limits(max_parameters=limits.max_parameters, max_multiply_adds=limits.max_multiply_adds)
-    return counts.broken_by(
-        {"latency_ms": None, "energy_mj": None, "parameters": costs.parameters, "multiply_adds": costs.multiply_adds}
-    )
-
-
-def none_fits(at: SpaceAt, limits: Limits) -> str | None:
-    """The limits that even the smallest network of a space breaks, in words; None if some may fit.
-
-    Parameters and multiply-adds of dense networks rise in every dimension but the form of the stem. Those of modules
-    that reduce their input do not (a wider layer may save the reduction), so nothing is said of spaces that hold any.
-    """
-    smallest = at.space.smallest()
-    if CONVS[smallest.conv].reduces_input:
-        return None
-    forms = {leaf.name: leaf.values for leaf in at.space.leaves}["stem.downsample"]
-    reasons = []
-    for form in forms:
-        document = smallest.to_dict()
-        document["stem"]["downsample"] = form
-        reasons.append(over_by_count(Architecture.from_dict(document), at, limits))
-    return reasons[0] if all(reasons) else None
-
-
-@dataclass(frozen=True)
-class StartingPoints:
-    """The members that a space names for a start. Those over a limit by count are left out."""
-
-    at: SpaceAt
-    limits: Limits
-
-    def due(self, seen: Set[str]) -> Architecture | None:
-        """The starting point that comes next, or None where it is the sampler's turn or none is left.
-
-        Args:
-            seen: Digests of the study's candidates.
-        """
-        waiting = [member for member in self._fitting if member.digest not in seen]
-        done = len(self._fitting) - len(waiting)
-        others = len(seen) - done
-        return waiting[0] if waiting and done < STARTS_AT_ONCE + 1 + others else None
-
-    @property
-    def left_out(self) -> list[str]:
-        """Those over a limit by count: name and reason."""
-        reasons = [(name, over_by_count(member, self.at, self.limits)) for name, member in self.at.space.start_from]
-        return [f"{name} ({reason})" for name, reason in reasons if reason is not None]
-
-    @cached_property
-    def _fitting(self) -> tuple[Architecture, ...]:
-        members = [self.at.canonical(member) for _, member in self.at.space.start_from]
-        fitting = [member for member in members if over_by_count(member, self.at, self.limits) is None]
-        return tuple({member.digest: member for member in fitting}.values())

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from osanas.engine.optuna_study import PROMOTED_ATTR, REPEAT_ATTR, distributions
 from osanas.strategy.history import History
-from osanas.strategy.known_cost import KnownCost, Price
+from osanas.strategy.known_cost import KnownCost
 from osanas.study.config import OptunaSampler
 
 
@@ -50,7 +50,6 @@ class KnownCostSampler(BaseSampler):
 
     strategy: KnownCost
     history: Callable[[], History]
-    price: Price
     seed: int
     _rng: random.Random = field(init=False)
 
@@ -68,7 +67,7 @@ class KnownCostSampler(BaseSampler):
         search_space: dict[str, BaseDistribution],  # noqa: ARG002
     ) -> dict[str, Any]:
         """The member expected to be worth most; nothing if none is found."""
-        architecture = self.strategy.propose(self.history(), self.price)
+        architecture = self.strategy.propose(self.history())
         return {} if architecture is None else dict(self.strategy.features.at.encode(architecture))
 
     def sample_independent(

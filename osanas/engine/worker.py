@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
@@ -32,16 +32,17 @@ from osanas.engine.next_step import (
     Promote,
     Situation,
     Start,
-    StartingPoints,
     Wait,
     closest,
     decide,
 )
 from osanas.engine.optuna_sync import OptunaSync, unclaimed
+from osanas.engine.reference import reference_point
 from osanas.engine.remeasure import Question, Remeasurement
 from osanas.engine.repeats import Repeat
 from osanas.engine.samplers import FirstRungs, KnownCostSampler, make_sampler
 from osanas.engine.snapshot import Snapshot
+from osanas.engine.starting_points import StartingPoints
 from osanas.errors import SearchFailed, TrainingStopped
 from osanas.evaluation.evaluator import Measurer, Trainer
 from osanas.genotype.architecture import Architecture
@@ -127,9 +128,12 @@ class Worker:
         limits = self.record.limits
         measuring = measuring_in(self.store, self.record.id, self.measurer, self.announcer.note)
         self._evaluating = Evaluating(measuring, self.trainer, limits, self._checkpoints, self.announcer)
+        if self.record.reference is None:
+            worthless = reference_point(self.at, self.record, self.trainer.score, measuring)
+            if worthless is not None:
+                self.record = replace(self.record, reference=self.store.set_reference(self.record.id, worthless))
         # workers of equal seeds propose equal candidates
         self._strategy = KnownCost(Features(self.at), self._config.seed + 1_000_003 * now.others.older)
-        self._price = self._evaluating.price if self._config.sampler == "known-cost" else None
         self._asked = self._study_to_ask(now)
         left_out = StartingPoints(self.at, limits).left_out
         if left_out:
@@ -140,7 +144,7 @@ class Worker:
         done = len(self.study.get_trials(deepcopy=False))
         seed = (self._config.seed * 1_000_003 + done * 1009 + now.others.older) % 2**32
         if self._config.sampler == "known-cost":
-            known_cost = KnownCostSampler(self._strategy, lambda: self._now.history, self._evaluating.price, seed)
+            known_cost = KnownCostSampler(self._strategy, lambda: self._now.history, seed)
             return FirstRungs(self.study, known_cost)
         return FirstRungs(self.study, make_sampler(self._config.sampler, seed))
 
@@ -155,7 +159,7 @@ class Worker:
             at=self.at,
             target=self._config.trials,
             seed=self._config.seed,
-            counts_decide=self._price is not None,
+            counts_decide=self._config.sampler == "known-cost",
             evaluations=now.evaluations,
             history=now.history,
             others=now.others,
@@ -165,6 +169,7 @@ class Worker:
             is_settled=self._config.until_settled and self._is_settled,
             confirm=self._config.confirm,
             front=now.front.candidates,
+            epoch_seconds=self._epoch_seconds,
         )
         return self._act(decide(situation, self._promotion), left)
 
@@ -208,9 +213,11 @@ class Worker:
             self._checkpoints.tidy(now.files, needed)
 
     def _promotion(self, may_begin: bool) -> Promotion | None:  # noqa: FBT001 - as ``decide`` calls it
-        # an Optuna sampler says nothing about what its candidates are worth, so promotions do not compete with them
-        has_rival = may_begin and self._price is not None
-        return next_promotion(self._now.history, self._strategy, price=self._price, has_rival=has_rival)
+        return next_promotion(self._now.history, self._strategy, may_begin=may_begin)
+
+    def _epoch_seconds(self, architecture: Architecture) -> float | None:
+        found = self._strategy.epoch_seconds([architecture], self._now.history)
+        return None if found is None else float(found[0])
 
     def _act(self, action: Action, left: Sequence[FrozenTrial]) -> bool:
         """Acts, unless another worker was first; the next step then sees what it did. False at the end."""

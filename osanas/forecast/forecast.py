@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from statistics import fmean, median
 from typing import Any
 
@@ -25,6 +24,7 @@ from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.results.places import storage_url
 from osanas.store.database import masked, parse_url
+from osanas.strategy.ladder import shares
 from osanas.study.config import StudyConfig
 from osanas.study.events import Listener, Note
 from osanas.study.identity import study_identity
@@ -273,11 +273,11 @@ class _Planner:
 
 
 def expected_trainings(candidates: int, rungs: Sequence[int]) -> list[tuple[int, int]]:
-    """Epochs and candidates of each rung: such a share goes on as the rung's epochs are of the next one's."""
-    trainings = [(rungs[0], candidates)]
-    for rung, following in pairwise(rungs):
-        trainings.append((following, trainings[-1][1] * rung // following))
-    return trainings
+    """Epochs and candidates of each rung."""
+    return [
+        (rung, candidates if share == 1 else max(1, round(share * candidates)))
+        for rung, share in zip(rungs, shares(rungs), strict=True)
+    ]
 
 
 def expected_epochs(trainings: Sequence[tuple[int, int]]) -> int:

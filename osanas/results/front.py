@@ -54,7 +54,7 @@ def front_of(candidates: Sequence[Candidate], record: StudyRecord, *, all_rungs:
     points = [_values(candidate, objectives) for candidate in compared]
     if not points:
         return Front(objectives, (), (), 0.0, other_key=other_key)
-    reference = tuple(
+    reference = record.reference or tuple(
         REFERENCE_MARGIN * max(column) if is_cost(name) else 0.0
         for name, column in zip(objectives, zip(*points, strict=True), strict=True)
     )

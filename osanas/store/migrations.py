@@ -12,6 +12,7 @@ _COLUMNS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("osanas_studies", "final_key", "VARCHAR(80)"),
         ("osanas_evaluations", "measurement_key", "VARCHAR(80)"),
     ),
+    4: (("osanas_studies", "reference", "JSON"),),
 }
 """Table, name and type of the columns that a version adds. All may be NULL, so that the rows there stay as they are."""
 

@@ -45,11 +45,12 @@ def study_record(row: StudyRow) -> StudyRecord:
         created_at=row.created_at,
         search_key=row.search_key,
         final_key=row.final_key,
+        reference=None if row.reference is None else tuple(row.reference),
     )
 
 
 _OF_EVALUATION = (
-    *("epochs", "status", "reason_kind", "reason", "score", "training_seconds", "repeat"),
+    *("epochs", "status", "reason_kind", "reason", "score", "training_seconds", "repeat", "started_at", "finished_at"),
     *MEASURED,
 )
 _OF_CANDIDATE = ("digest", *COUNTED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -145,6 +145,16 @@ class Store:
             row.search_key, row.final_key = search_key, final_key
             session.flush()
             return study_record(row)
+
+        return self.write(work)
+
+    def set_reference(self, study_id: int, reference: Sequence[float]) -> tuple[float, ...]:
+        """Stores what is just worth nothing in a study, and gives it; what stands there already stays."""
+
+        def work(session: Session) -> tuple[float, ...]:
+            row = session.get_one(StudyRow, study_id)
+            row.reference = row.reference or list(reference)
+            return tuple(row.reference)
 
         return self.write(work)
 

@@ -16,7 +16,7 @@ PREFIX = "osanas_"
 class Base(DeclarativeBase):
     """Declarative base of the ``osanas_*`` tables."""
 
-    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012 - SQLAlchemy reads it from the class
+    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON, list[float]: JSON}  # noqa: RUF012 - SQLAlchemy reads it from the class
 
 
 class SchemaRow(Base):
@@ -42,6 +42,8 @@ class StudyRow(Base):
     """Digest of the measurement key under which the latest run measures candidates."""
     final_key: Mapped[str | None] = mapped_column(String(80))
     """That under which it measures the front in full."""
+    reference: Mapped[list[float] | None]
+    """Values of the objectives that are just worth nothing, set once."""
 
 
 class CandidateRow(Base):

@@ -1,107 +1,130 @@
-"""What accuracy a candidate is expected to reach at full training, from its structure and its first epochs.
+"""What score a candidate is expected to reach at full training, from its structure and its first epochs.
 
-"Accuracy" is the task's score, whatever its name there.
-
-Two steps. A linear model a rung, fitted to the candidates that were trained further, says what the first epochs
-promise; a Gaussian process over architectures then joins these forecasts, each as sure as the linear model is, with the
-accuracies of the fully trained. It answers for candidates with or without any training.
+Two steps. A linear model a rung says what the first epochs promise; a Gaussian process over architectures then joins
+these forecasts, each as sure as the linear model is, with the scores of the fully trained. It answers for candidates
+with or without any training. Neither needs a full training to begin with, and neither is tuned to the study: a few
+dozen points can be explained in too many ways (``benchmarks/search_efficiency.py`` compares).
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.spatial.distance import cdist
 
 from osanas.strategy.history import CandidateState
 
-if TYPE_CHECKING:
-    from sklearn.gaussian_process.kernels import Sum
-
 Array = NDArray[np.float64]
 
-_FEWEST_PAIRS = 5
-_TUNED_ON = 200
-"""Points, the last ones, by which the scales are chosen: it takes many fits."""
-SEED_NOISE = 0.002
-"""Least standard deviation between two trainings of one network."""
+_LEAST_SPREAD = 0.004
+"""Least standard deviation between candidates; below it nothing can be told apart."""
+
+_CORRELATION = 0.75
+"""Of the signals of a first rung with the score at full training, before a study has shown its own."""
+_NARROWING = 0.5
+"""By how much candidates differ less at full training than at a lower rung, before a study has shown its own."""
+_PRIOR_PAIRS = 4.0
+"""Candidates trained further that these assumptions are worth."""
+
+_AMPLITUDE = 1.5
+"""Variance of what the model expects over that of the forecasts."""
+_TREND, _OWN = 0.5, 0.2
+"""Shares of it: a linear trend over all features, and what an architecture has of its own."""
+_LENGTH = 2.0
+"""Length scale of the smooth part, in units of the square root of the number of features."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """The expected score at full training of a candidate that was trained less, or its own if it was."""
+    """The expected score at full training of a candidate that was trained less, or its own if it was.
+
+    Attributes:
+        mean: The expectation.
+        std: Its standard deviation, that of the noise of seeds included.
+    """
 
     mean: float
     std: float
 
 
-def forecasts(seen: Sequence[CandidateState], rungs: Sequence[int]) -> dict[str, Forecast]:
-    """What each candidate with an accuracy is expected to reach, by digest.
+def forecasts(seen: Sequence[CandidateState], rungs: Sequence[int], seed_noise: float) -> dict[str, Forecast]:
+    """What each candidate with a score is expected to reach, by digest.
 
-    From the second highest rung down, a linear model maps accuracy and training loss of a rung to the forecast of the
-    candidates that were trained further. Where they are too few, the rung's accuracy stands for itself, as unsure as
-    the candidates differ.
+    From the second highest rung down, a linear model maps a rung's signal (score and training loss, ranked together) to
+    the forecasts of the candidates that were trained further. It starts from what is usual, so it answers before any
+    candidate was.
 
     Args:
         seen: The candidates.
         rungs: Rising; the last is full training.
+        seed_noise: Standard deviation between two full trainings of one network.
     """
-    found = {
-        member.digest: Forecast(member.scores[rungs[-1]], SEED_NOISE) for member in seen if rungs[-1] in member.scores
-    }
+    found = {member.digest: _own(member, rungs[-1], seed_noise) for member in seen if rungs[-1] in member.scores}
     for rung in reversed(rungs[:-1]):
         there = [member for member in seen if rung in member.scores]
-        taught = [member for member in there if member.digest in found]
-        waiting = [member for member in there if member.digest not in found]
-        if not waiting:
-            continue
-        if len(taught) < _FEWEST_PAIRS:
-            spread = max(float(np.std([member.scores[rung] for member in there])), SEED_NOISE)
-            gap = float(np.mean([found[m.digest].mean - m.scores[rung] for m in taught])) if taught else 0.0
-            for member in waiting:
-                found[member.digest] = Forecast(member.scores[rung] + gap, spread)
-            continue
-        found |= _extrapolated(taught, waiting, rung, found)
+        if any(member.digest not in found for member in there):
+            found = _forecast(there, rung, found, seed_noise) | found
     return found
 
 
-def _extrapolated(
-    taught: Sequence[CandidateState], waiting: Sequence[CandidateState], rung: int, found: dict[str, Forecast]
-) -> dict[str, Forecast]:
-    from sklearn.linear_model import BayesianRidge  # loaded once there is something to fit: it takes a second
+def _own(member: CandidateState, full: int, seed_noise: float) -> Forecast:
+    """The mean over its full trainings."""
+    scores = (member.scores[full], *member.repeats)
+    return Forecast(float(np.mean(scores)), seed_noise / len(scores) ** 0.5)
 
-    inputs, centre, scale = _signals(taught, rung)
-    targets = np.array([found[member.digest].mean for member in taught])
-    middle, spread = targets.mean(), max(float(targets.std()), SEED_NOISE)
-    model = BayesianRidge().fit(inputs, (targets - middle) / spread)
-    mean, std = model.predict(_signals(waiting, rung, centre, scale)[0], return_std=True)
-    inherited = float(np.mean([found[member.digest].std ** 2 for member in taught]))
+
+def _forecast(
+    there: Sequence[CandidateState], rung: int, found: dict[str, Forecast], seed_noise: float
+) -> dict[str, Forecast]:
+    """Bayesian regression of the further trained on a rung's signal, its slope and noise having a prior."""
+    scores = np.array([member.scores[rung] for member in there])
+    signal = _signal(there, scores, rung)
+    slope = _CORRELATION * _NARROWING * max(float(scores.std()), _LEAST_SPREAD)
+    noise = slope**2 * (1 / _CORRELATION**2 - 1) + seed_noise**2
+    taught = [place for place, member in enumerate(there) if member.digest in found]
+    if not taught:
+        middle, slopes, residual, centre = float(scores.mean()), (slope, slope**2), noise, 0.0
+    else:
+        x = signal[taught]
+        y = np.array([found[there[place].digest].mean for place in taught])
+        centre, middle = float(x.mean()), float(y.mean())
+        dx, dy = x - centre, y - middle
+        xx, xy = float(dx @ dx), float(dx @ dy)
+        residual, mean, variance = noise, slope, slope**2
+        for _ in range(3):  # slope and noise in turn
+            variance = 1 / (1 / slope**2 + xx / residual)
+            mean = variance * (1 / slope + xy / residual)
+            residual = (_PRIOR_PAIRS * noise + float(np.square(dy - mean * dx).sum())) / (_PRIOR_PAIRS + len(x))
+        slopes = mean, variance
+        residual += residual / len(x)
     return {
-        member.digest: Forecast(middle + spread * m, float(np.hypot(spread * s, np.sqrt(inherited))))
-        for member, m, s in zip(waiting, mean, std, strict=True)
+        member.digest: Forecast(
+            middle + slopes[0] * (at - centre), float(np.sqrt(residual + slopes[1] * (at - centre) ** 2))
+        )
+        for member, at in zip(there, map(float, signal), strict=True)
     }
 
 
-def _signals(
-    members: Sequence[CandidateState], rung: int, centre: Array | None = None, scale: Array | None = None
-) -> tuple[Array, Array, Array]:
-    """Accuracy and training loss at a rung, standardised; the loss is left out where one is not told."""
-    rows = np.array([[member.scores[rung], member.losses.get(rung, np.nan)] for member in members])
-    if centre is None or scale is None:
-        centre, scale = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-9)
-    signals = np.nan_to_num((rows - centre) / scale)
-    return signals, centre, scale
+def _signal(there: Sequence[CandidateState], scores: Array, rung: int) -> Array:
+    """Score less training loss, each of deviation 1; the score alone where a loss is missing."""
+    losses = np.array([member.losses.get(rung, np.nan) for member in there])
+    signal = _standardised(scores)
+    if np.isfinite(losses).all():
+        signal = _standardised(signal - _standardised(losses))
+    return signal
+
+
+def _standardised(values: Array) -> Array:
+    scaled: Array = (values - values.mean()) / max(float(values.std()), 1e-9)
+    return scaled
 
 
 class AccuracyModel:
-    """A Gaussian process over feature rows: a linear trend and a smooth deviation from it (Matérn 5/2).
-
-    Its scales are those of greatest likelihood within narrow bounds, since a few dozen points can be explained in too
-    many ways; the same points give the same model.
+    """A Gaussian process over feature rows: a linear trend, a smooth deviation (Matérn 5/2), and an own part of each.
 
     Args:
         rows: Feature rows ``[n, d]`` of candidates with a forecast, from ``Features.accuracy``.
@@ -109,32 +132,33 @@ class AccuracyModel:
     """
 
     def __init__(self, rows: Array, known: Sequence[Forecast]) -> None:
-        from sklearn.gaussian_process import GaussianProcessRegressor
-
         means = np.array([forecast.mean for forecast in known])
-        self._middle, self._spread = float(means.mean()), max(float(means.std()), SEED_NOISE)
-        targets = (means - self._middle) / self._spread
-        noise = np.array([forecast.std for forecast in known]) ** 2 / self._spread**2
-        kernel = _tuned(rows[-_TUNED_ON:], targets[-_TUNED_ON:], noise[-_TUNED_ON:])
-        self._process = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None).fit(rows, targets)
-        self._noise = float(kernel.k2.noise_level)
+        noise = np.square([forecast.std for forecast in known])
+        self._rows = rows
+        self._variance = _AMPLITUDE * max(float(means.var()), _LEAST_SPREAD**2)
+        weights = 1 / (noise + means.var() + 1e-12)
+        self._middle = float(weights @ means / weights.sum())
+        covariance = self._covariance(rows, rows) + np.diag(self._variance * _OWN + noise)
+        self._factor = cho_factor(covariance)
+        self._weights = cho_solve(self._factor, means - self._middle)
 
     def predict(self, rows: Array) -> tuple[Array, Array]:
-        """Mean and standard deviation of the expected accuracy, each ``[n]``; one more training is noisier."""
-        mean, std = self._process.predict(rows, return_std=True)
-        certain = np.sqrt(np.maximum(std**2 - self._noise, 1e-6))
-        return self._middle + self._spread * mean, self._spread * certain
+        """Mean and standard deviation of the expected score of unseen candidates, each ``[n]``, noise left out."""
+        return self._posterior(rows, self._covariance(rows, self._rows))
 
+    def known(self) -> tuple[Array, Array]:
+        """The same of the candidates that the model was fitted to, whose own part is partly known."""
+        own = np.eye(len(self._rows)) * self._variance * _OWN
+        return self._posterior(self._rows, self._covariance(self._rows, self._rows) + own)
 
-def _tuned(rows: Array, targets: Array, noise: Array) -> Sum:
-    """The kernel with the greatest likelihood."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
+    def _posterior(self, rows: Array, across: Array) -> tuple[Array, Array]:
+        prior = self._variance * ((1 - _OWN) + _TREND * np.square(rows).mean(axis=1) + _OWN)
+        explained = np.einsum("ij,ji->i", across, cho_solve(self._factor, across.T))
+        return self._middle + across @ self._weights, np.sqrt(np.maximum(prior - explained, 1e-12))
 
-    trend = ConstantKernel(0.1, (0.03, 0.3)) * DotProduct(0.0, "fixed")
-    smooth = ConstantKernel(0.5, (0.2, 2.0)) * Matern(2.0, (1.5, 6.0), nu=2.5)
-    kernel = trend + smooth + WhiteKernel(0.1, (0.05, 0.6))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # on values at their bounds, where many are
-        return GaussianProcessRegressor(kernel, alpha=noise).fit(rows, targets).kernel_
+    def _covariance(self, left: Array, right: Array) -> Array:
+        width = left.shape[1]
+        scaled = cdist(left, right) * (np.sqrt(5.0 / width) / _LENGTH)
+        smooth = (1 + scaled + np.square(scaled) / 3) * np.exp(-scaled)
+        covariance: Array = self._variance * ((1 - _OWN) * smooth + _TREND * (left @ right.T) / width)
+        return covariance

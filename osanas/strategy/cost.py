@@ -1,4 +1,4 @@
-"""Latency or energy of a candidate that was never measured, from those that were."""
+"""What a candidate costs that was never measured or trained, from those that were."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 Array = NDArray[np.float64]
 
@@ -15,12 +16,13 @@ FEWEST = 5
 
 
 class CostModel:
-    """A sum over blocks: so much a layer, a multiply-add and an element moved in each, none of it negative.
+    """A sum over features, none of it negative: so much a layer, a multiply-add and an element moved, of each block.
 
     It is fitted to relative errors, since small networks count as much as large ones on a front.
 
     Args:
-        rows: Block features ``[n, b]`` of measured candidates, from ``Features.cost``; n is at least ``FEWEST``.
+        rows: Features ``[n, b]`` of candidates whose cost is known, from ``Features.cost`` or ``Features.training``; n
+            is at least ``FEWEST``.
         values: What they cost ``[n]``, all positive.
 
     Attributes:
@@ -45,14 +47,11 @@ class CostModel:
 
 class _Fit:
     def __init__(self, rows: Array, costs: Array) -> None:
-        from sklearn.linear_model import LinearRegression  # loaded once there is something to fit: it takes a second
-
         self._scale = np.maximum(rows.max(axis=0), 1.0)
-        inputs = self._inputs(rows) / costs[:, None]
-        self._model = LinearRegression(positive=True, fit_intercept=False).fit(inputs, np.ones(len(costs)))
+        self._weights = nnls(self._inputs(rows) / costs[:, None], np.ones(len(costs)))[0]
 
     def predict(self, rows: Array) -> Array:
-        predicted: Array = self._inputs(rows) @ self._model.coef_
+        predicted: Array = self._inputs(rows) @ self._weights
         return np.maximum(predicted, 1e-12)
 
     def _inputs(self, rows: Array) -> Array:

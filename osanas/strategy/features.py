@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.members import SpaceAt
+from osanas.strategy.proposals import evenly_in_cost
 
 Array = NDArray[np.float64]
 
-_SAMPLE = 256
-"""Random members by which features are put on one scale."""
+_SAMPLE = 128
+"""Members, even in log cost, by which features are put on one scale."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class Features:
     at: SpaceAt
 
     def encoding(self, architecture: Architecture) -> Array:
-        """The index of each dimension's value, scaled to -0.5 ... 0.5."""
+        """The index of each dimension's value."""
         indices = self.at.encode(architecture)
-        return np.array([indices[d.name] / (len(d.values) - 1) - 0.5 for d in self.at.dimensions], dtype=np.float64)
+        return np.array([indices[dimension.name] for dimension in self.at.dimensions], dtype=np.float64)
 
     def structure(self, architecture: Architecture) -> Array:
         """What structure alone tells: logarithms of parameters, multiply-adds, memory access, and of the depth."""
@@ -37,13 +38,9 @@ class Features:
         return np.log([costs.parameters, costs.multiply_adds, costs.memory_access_elements, depth])
 
     def accuracy(self, architectures: Sequence[Architecture]) -> Array:
-        """Rows for the accuracy model: encoding, and structure on a scale like the encoding's."""
-        middle, spread = self._structure_scale
-        rows = [
-            np.concatenate([self.encoding(member), (self.structure(member) - middle) / spread])
-            for member in architectures
-        ]
-        return np.array(rows).reshape(len(architectures), len(self.at.dimensions) + len(STRUCTURE))
+        """Rows ``[n, d]`` for the accuracy model: encoding and structure, each of deviation 1 over the space."""
+        middle, spread = self._scale
+        return (self._raw(architectures) - middle) / spread
 
     def cost(self, architectures: Sequence[Architecture]) -> Array:
         """Rows for the cost model: layers, multiply-adds and memory access of the stem and of each stage."""
@@ -62,12 +59,25 @@ class Features:
             for value in (block.layers, block.multiply_adds, block.memory_access_elements, gate)
         ]
 
+    def training(self, architectures: Sequence[Architecture]) -> Array:
+        """Rows ``[n, 2]`` for the time of a training: convolutions, and millions of multiply-adds."""
+        blocks = [self.at.shape.block_costs(member) for member in architectures]
+        return np.array(
+            [
+                [sum(block.layers for block in member), sum(block.multiply_adds for block in member) / 1e6]
+                for member in blocks
+            ]
+        ).reshape(len(blocks), 2)
+
+    def _raw(self, architectures: Sequence[Architecture]) -> Array:
+        rows = [np.concatenate([self.encoding(member), self.structure(member)]) for member in architectures]
+        return np.array(rows).reshape(len(architectures), len(self.at.dimensions) + len(STRUCTURE))
+
     @cached_property
-    def _structure_scale(self) -> tuple[Array, Array]:
+    def _scale(self) -> tuple[Array, Array]:
         rng = random.Random(0)  # noqa: S311 - a scale, not a secret
-        rows = np.array([self.structure(self.at.sample(rng)) for _ in range(_SAMPLE)])
-        low, high = np.quantile(rows, 0.05, axis=0), np.quantile(rows, 0.95, axis=0)
-        return (low + high) / 2, np.maximum(high - low, 1e-6)
+        rows = self._raw(evenly_in_cost(self.at, _SAMPLE, rng))
+        return rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-6)
 
 
 STRUCTURE = ("parameters", "multiply_adds", "memory_access_elements", "depth")

@@ -24,6 +24,8 @@ class CandidateState:
         running: Epochs to which it is being trained now; None if it is not.
         is_closed: Whether it is over a limit or failed: it is never trained again.
         repeats: Scores of further full trainings, each from scratch with another seed.
+        seconds: Seconds that its training to each rung took, that of lower rungs included.
+        overhead_s: Seconds that its first evaluation took besides training; None where they are not known.
     """
 
     digest: str
@@ -34,6 +36,8 @@ class CandidateState:
     running: int | None = None
     is_closed: bool = False
     repeats: tuple[float, ...] = ()
+    seconds: Mapping[int, float] = field(default_factory=dict)
+    overhead_s: float | None = None
 
     @property
     def epochs(self) -> int:
@@ -50,12 +54,15 @@ class History:
         objectives: Of the study.
         limits: Its hard limits.
         seen: Every candidate, in the order of their proposals.
+        reference: Score and costs that are just worth nothing, in the order of score and cost objectives; None where
+            the study has none.
     """
 
     rungs: tuple[int, ...]
     objectives: tuple[str, ...]
     limits: Limits
     seen: Sequence[CandidateState]
+    reference: tuple[float, ...] | None = None
 
     @property
     def cost_objectives(self) -> tuple[str, ...]:
@@ -102,7 +109,16 @@ def history_of(evaluations: Sequence[Candidate], record: StudyRecord) -> History
         replace(_seen(climbed, limits, key), repeats=tuple(repeats.get(digest, ())))
         for digest, climbed in by_candidate.items()
     )
-    return History(record.rungs, record.objectives, limits, seen)
+    return History(record.rungs, record.objectives, limits, seen, _reference(record))
+
+
+def _reference(record: StudyRecord) -> tuple[float, ...] | None:
+    """The study's, the score first."""
+    if record.reference is None:
+        return None
+    known = dict(zip(record.objectives, record.reference, strict=True))
+    costs = [value for name, value in known.items() if is_cost(name)]
+    return (*(value for name, value in known.items() if not is_cost(name)), *costs)
 
 
 def fits_now(evaluation: Candidate, limits: Limits) -> bool:
@@ -120,7 +136,16 @@ def _seen(climbed: Sequence[Candidate], limits: Limits, key: str | None) -> Cand
         costs={**latest.costs, **comparable},
         scores={one.epochs: one.score for one in complete if one.score is not None},
         losses={one.epochs: one.train_loss for one in complete if one.train_loss is not None},
+        seconds={one.epochs: one.training_seconds for one in complete if one.training_seconds is not None},
+        overhead_s=_overhead_s(complete[0]) if complete else None,
         running=next((one.epochs for one in climbed if one.status == "running"), None),
         is_closed=any(one.status in ("infeasible", "failed") for one in climbed)
         or (bool(complete) and limits.broken_by(latest.costs) is not None),
     )
+
+
+def _overhead_s(first: Candidate) -> float | None:
+    """What a candidate's first evaluation took besides its training: measuring, building, waiting for the device."""
+    if first.started_at is None or first.finished_at is None or first.training_seconds is None:
+        return None
+    return max(0.0, first.finished_at - first.started_at - first.training_seconds)

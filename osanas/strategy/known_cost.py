@@ -1,13 +1,13 @@
-"""The known-cost strategy: costs are measured or predicted, accuracy alone is searched.
+"""The known-cost strategy: costs and seconds are predicted, the score alone is searched.
 
-A candidate is worth what it is expected to add to the hypervolume at full training. Thousands of members are judged so,
-most of them variations of the best known ones.
+A candidate is worth what it is expected to add to the hypervolume at full training, for each second that it takes.
+Thousands of members are judged so: some drawn evenly over the space's costs, most of them variations of the best known.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,111 +16,106 @@ from numpy.typing import NDArray
 from osanas.genotype.architecture import Architecture
 from osanas.strategy.features import STRUCTURE, Features
 from osanas.strategy.history import CandidateState, History
-from osanas.strategy.proposals import distinct, mutations, random_members
-from osanas.strategy.surrogate import RowCache, Surrogate, fit
+from osanas.strategy.ladder import expected_epochs
+from osanas.strategy.outlook import Outlook, outlook
+from osanas.strategy.proposals import distinct, evenly_in_cost, mutations
+from osanas.strategy.surrogate import RowCache, Surrogate, epoch_seconds, epoch_time, fit
 from osanas.study.objectives import LIMITED
 
 Array = NDArray[np.float64]
-Price = Callable[[Architecture], Mapping[str, float | None]]
-"""Measures a member: ``latency_ms``, ``energy_mj``, ``parameters``, ``multiply_adds``; None where one cannot be had."""
 
-_FIRST_POOL = 200
-_RANDOM = 800
+DESIGN = (0.15, 0.5, 0.3, 0.7, 0.05)
+"""Where in the range of costs the first candidates lie, from the cheapest (0) to the cheapest starting point (1), in
+log multiply-adds: a cheap one first, so that there is something to see."""
+_EXPLORE_EVERY = 20
+"""One candidate in so many is drawn wherever least is known, whatever the models say."""
+_FIRST_POOL = 24
+_POOL = 400
 _PARENTS = 30
-_CHILDREN = 20
+_CHILDREN = 10
 _ROUNDS = 2
 _ELITE = 10
-_POOR, _POOR_FOR_LIMITS = 0.1, 0.02
-"""Median error of predicted costs above which the best few candidates are measured before one is chosen; the second
-where costs are limited, since a candidate over a limit is lost."""
-_PRICED = 4
 
 
 @dataclass
 class KnownCost:
-    """Proposes members and judges candidates; what it says depends on history, seed and measured prices alone."""
+    """Proposes members and judges candidates; what it says depends on history and seed alone."""
 
     features: Features
     seed: int = 0
-    _priced: dict[str, CandidateState] = field(default_factory=dict)
     _surrogate: tuple[object, Surrogate | None] | None = None
-    _best: tuple[object, tuple[Architecture | None, float]] | None = None
+    _pool: list[Architecture] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._rows = RowCache(self.features)
 
-    def propose(self, history: History, price: Price | None = None) -> Architecture | None:
-        """As ``best_new``, without its worth."""
-        return self.best_new(history, price)[0]
+    def propose(self, history: History) -> Architecture | None:
+        """The unseen member expected to add most to the hypervolume for each second; None if none is found.
 
-    def best_new(self, history: History, price: Price | None = None) -> tuple[Architecture | None, float]:
-        """The unseen member expected to add most to the hypervolume, and how much; None if none is found.
-
-        It is within the limits by all that is known. While too little is known, it is one unlike those seen, of
-        worth 0.
+        It is within the limits by all that is known. While too little is known, and now and then later, it is one
+        unlike those seen.
 
         Args:
             history: What is known.
-            price: Measures a member without training it; asked about the best few while predicted costs are poor.
         """
-        state = _state(history)
-        if self._best is None or self._best[0] != state:
-            self._best = state, self._searched(history, price)
-        return self._best[1]
+        count = len(history.seen)
+        rng = random.Random(f"{self.seed}-{count}")  # noqa: S311 - a draw, not a secret
+        if count < len(DESIGN):
+            return self._unlike(history, rng, DESIGN[count])
+        found = self.surrogate(history)
+        if found is None or count % _EXPLORE_EVERY == _EXPLORE_EVERY - 1:
+            return self._unlike(history, rng, rng.random())
+        seen = {member.digest for member in history.seen}
+        drawn = [*self._even(), *mutations(found.best(_PARENTS), self.features.at, _CHILDREN, rng)]
+        members = self._within_limits(distinct(drawn, seen), history, found)
+        worth = _worth(members, found, history)
+        for _ in range(_ROUNDS):
+            elite = [members[digest] for digest in _ordered(worth)[:_ELITE]]
+            children = distinct(mutations(elite, self.features.at, _CHILDREN, rng), seen | members.keys())
+            fresh = self._within_limits(children, history, found)
+            members |= fresh
+            worth |= _worth(fresh, found, history)
+        return members[_ordered(worth)[0]] if worth else self._unlike(history, rng, rng.random())
 
     def surrogate(self, history: History) -> Surrogate | None:
         """The fitted models, or None while too little is known."""
         state = _state(history)
         if self._surrogate is None or self._surrogate[0] != state:
-            self._surrogate = state, fit(history, self._rows, self._priced.values())
+            self._surrogate = state, fit(history, self._rows)
         return self._surrogate[1]
 
-    def _searched(self, history: History, price: Price | None) -> tuple[Architecture | None, float]:
-        rng = random.Random(f"{self.seed}-{len(history.seen)}")  # noqa: S311 - a draw, not a secret
+    def best_waiting(self, waiting: list[CandidateState], history: History) -> CandidateState:
+        """The candidate whose further training is expected to add most for each second."""
         found = self.surrogate(history)
         if found is None:
-            return self._unlike(history, rng), 0.0
-        at = self.features.at
-        seen = {member.digest for member in history.seen}
-        drawn = [
-            *random_members(at, _RANDOM, rng),
-            *mutations(found.best(_PARENTS), at, _CHILDREN, rng),
-        ]
-        members = self._within_limits(distinct(drawn, seen), history, found)
-        worth = _worth(members, found)
-        for _ in range(_ROUNDS):
-            elite = [members[digest] for digest in _ordered(worth)[:_ELITE]]
-            children = distinct(mutations(elite, at, _CHILDREN, rng), seen | members.keys())
-            fresh = self._within_limits(children, history, found)
-            members |= fresh
-            worth |= _worth(fresh, found)
-        if not worth:
-            return self._unlike(history, rng), 0.0
-        best = _ordered(worth)
-        is_limited = history.limits.max_latency_ms is not None or history.limits.max_energy_mj is not None
-        if price is not None and found.cost_error > (_POOR_FOR_LIMITS if is_limited else _POOR):
-            chosen = self._measured([members[digest] for digest in best[:_PRICED]], history, found, price)
-            if chosen is not None:
-                return chosen
-        return members[best[0]], worth[best[0]]
+            return max(waiting, key=lambda member: member.scores[member.epochs])
+        gains = found.gains()
+        left = [history.rungs[-1] - member.epochs for member in waiting]
+        seconds = found.epoch_seconds([member.architecture for member in waiting]) * np.array(left)
+        rates = [gains.get(member.digest, 0.0) / took for member, took in zip(waiting, seconds, strict=True)]
+        return waiting[int(np.argmax(rates))]
 
-    def _measured(
-        self, members: list[Architecture], history: History, found: Surrogate, price: Price
-    ) -> tuple[Architecture, float] | None:
-        """The best of a few by their measured costs, or None if all of them break a limit or cannot be measured."""
-        for member in members:
-            if member.digest not in self._priced:
-                self._priced[member.digest] = CandidateState(member.digest, member, price(member))
-        allowed = []
-        for member in members:
-            priced = self._priced[member.digest]
-            if history.cost_values(priced) is not None and history.limits.broken_by(_limited(priced.costs)) is None:
-                allowed.append(priced)
-        if not allowed:
+    def outlook(self, history: History, target: int) -> Outlook | None:
+        """What the search is expected to add until ``target`` candidates are trained; None while nothing is known."""
+        found = self.surrogate(history)
+        if found is None:
             return None
-        costs = np.array([history.cost_values(member) for member in allowed]).reshape(len(allowed), -1)
-        gains = found.gains_of([member.architecture for member in allowed], costs)
-        return allowed[int(np.argmax(gains))].architecture, float(gains.max())
+        rng = random.Random(f"{self.seed}-outlook-{len(history.seen)}")  # noqa: S311 - a draw, not a secret
+        drawn = [*self._even(), *mutations(found.best(_ELITE), self.features.at, _CHILDREN, rng)]
+        members = self._within_limits(distinct(drawn, {member.digest for member in history.seen}), history, found)
+        return outlook(found, history, list(members.values()), target)
+
+    def epoch_seconds(self, architectures: list[Architecture], history: History) -> Array | None:
+        """Expected seconds of an epoch ``[n]``; None while nothing is known."""
+        model = epoch_time(history, self._rows)
+        return None if model is None else epoch_seconds(model, self._rows.training(architectures))
+
+    def _even(self) -> list[Architecture]:
+        """Members drawn evenly over all costs, the same for all proposals: their rows are computed once."""
+        if not self._pool:
+            rng = random.Random(f"{self.seed}-pool")  # noqa: S311 - a draw, not a secret
+            self._pool = evenly_in_cost(self.features.at, _POOL, rng)
+        return self._pool
 
     def _within_limits(
         self, members: dict[str, Architecture], history: History, found: Surrogate | None
@@ -142,35 +137,50 @@ class KnownCost:
         """What needs no measuring; the rest is not held against the member."""
         counts = np.rint(np.exp(self.features.structure(member)))
         return {
-            **_limited({}),
+            **dict.fromkeys(LIMITED),
             "latency_ms": 0.0,
             "energy_mj": 0.0,
             **dict(zip(STRUCTURE, map(float, counts), strict=True)),
         }
 
-    def _unlike(self, history: History, rng: random.Random) -> Architecture | None:
-        """The random unseen member that is farthest from all seen ones."""
-        drawn = random_members(self.features.at, _FIRST_POOL, rng)
-        fresh = distinct(drawn, {member.digest for member in history.seen})
-        members = list(self._within_limits(fresh, history, None).values())
+    def _unlike(self, history: History, rng: random.Random, place: float) -> Architecture | None:
+        """The member that is farthest from all seen ones, of some drawn near a place in the range of costs."""
+        low, high = self._range()
+        middle = low * (high / low) ** place
+        drawn = evenly_in_cost(self.features.at, _FIRST_POOL, rng, lower=middle / 1.5, upper=middle * 1.5)
+        seen = {member.digest for member in history.seen}
+        members = list(self._within_limits(distinct(drawn, seen), history, None).values())
+        if not members:
+            anywhere = [*self._even(), *mutations(drawn, self.features.at, _CHILDREN, rng)]
+            members = list(self._within_limits(distinct(anywhere, seen), history, None).values())
         if not members or not history.seen:
             return members[0] if members else None
-        seen = self._rows.accuracy([member.architecture for member in history.seen])
-        distance = [float(np.square(seen - row).sum(axis=1).min()) for row in self._rows.accuracy(members)]
+        seen_rows = self._rows.accuracy([member.architecture for member in history.seen])
+        distance = [float(np.square(seen_rows - row).sum(axis=1).min()) for row in self._rows.accuracy(members)]
         return members[int(np.argmax(distance))]
 
+    def _range(self) -> tuple[float, float]:
+        """Multiply-adds of the smallest member, and of the cheapest starting point or else of the largest member."""
+        at = self.features.at
+        space = at.space
+        least = at.costs(at.canonical(space.smallest())).multiply_adds
+        ends = [member for _, member in space.start_from] or [space.largest()]
+        most = min(at.costs(at.canonical(member)).multiply_adds for member in ends)
+        return least, max(least, most)
 
-def _worth(members: dict[str, Architecture], found: Surrogate) -> dict[str, float]:
-    return dict(zip(members, map(float, found.gains_of(list(members.values()))), strict=True))
+
+def _worth(members: dict[str, Architecture], found: Surrogate, history: History) -> dict[str, float]:
+    """What each is expected to add for each second that the ladder gives it."""
+    if not members:
+        return {}
+    architectures = list(members.values())
+    seconds = found.overhead_s + expected_epochs(history.rungs) * found.epoch_seconds(architectures)
+    return dict(zip(members, map(float, found.gains_of(architectures) / seconds), strict=True))
 
 
 def _ordered(worth: Mapping[str, float]) -> list[str]:
     """Digests by falling worth."""
     return sorted(worth, key=lambda digest: -worth[digest])
-
-
-def _limited(costs: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {name: costs.get(name) for name in LIMITED}
 
 
 def _state(history: History) -> object:
@@ -179,4 +189,4 @@ def _state(history: History) -> object:
         (member.digest, tuple(member.scores.items()), tuple(member.costs.items()), member.running, member.is_closed)
         for member in history.seen
     )
-    return history.rungs, history.objectives, history.limits, seen
+    return history.rungs, history.objectives, history.limits, history.reference, history.full_trainings, seen

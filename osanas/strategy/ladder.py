@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from osanas.genotype.architecture import Architecture
 from osanas.pareto import rank, score_and_costs
 from osanas.strategy.history import CandidateState, History
-from osanas.strategy.known_cost import KnownCost, Price
+
+LAST_SHARE = 0.2
+"""Of the candidates, how many reach the highest rung; the shares of the rungs between fall evenly in log scale."""
 
 
 @dataclass(frozen=True)
@@ -20,64 +23,49 @@ class Promotion:
     epochs: int
 
 
-def next_promotion(
-    history: History, strategy: KnownCost, *, price: Price | None = None, has_rival: bool
-) -> Promotion | None:
-    """The promotion that is due, or None.
+class Judge(Protocol):
+    """Who says which of several candidates is worth most."""
+
+    def best_waiting(self, waiting: list[CandidateState], history: History) -> CandidateState:
+        """The one to be trained further."""
+        ...
+
+
+def shares(rungs: Sequence[int]) -> list[float]:
+    """Which share of the candidates reaches each rung; all reach the first."""
+    steps = max(1, len(rungs) - 1)
+    return [LAST_SHARE ** (place / steps) for place in range(len(rungs))]
+
+
+def expected_epochs(rungs: Sequence[int]) -> float:
+    """Epochs that the ladder gives a candidate on average."""
+    done = [0, *rungs[:-1]]
+    return sum(share * (high - low) for share, low, high in zip(shares(rungs), done, rungs, strict=True))
+
+
+def next_promotion(history: History, judge: Judge, *, may_begin: bool) -> Promotion | None:
+    """The promotion that is due, or None: from the highest rung down, where a rung lacks candidates to its share.
 
     Args:
         history: What is known.
-        strategy: Judges candidates.
-        price: As for ``KnownCost.best_new``.
-        has_rival: Whether ``strategy`` would propose a new candidate otherwise. Then the promotion has to promise more
-            for each epoch that is left than the new candidate does; else a fixed share of each rung goes on.
+        judge: Chooses among the candidates of a rung.
+        may_begin: Whether new candidates may be begun instead. Else at least one goes on to each rung.
     """
-    waiting = [member for member in history.seen if _awaits_promotion(member, history)]
-    if not waiting:
-        return None
-    return _worth_more(waiting, history, strategy, price) if has_rival else _by_share(waiting, history, strategy)
-
-
-def _worth_more(
-    waiting: list[CandidateState], history: History, strategy: KnownCost, price: Price | None
-) -> Promotion | None:
-    full = history.rungs[-1]
-    surrogate = strategy.surrogate(history)
-    if surrogate is None:  # the first candidates are trained in full, since all models start from them
-        return _promotion(waiting[0], history)
-    gains = surrogate.gains()
-    rates = [gains.get(member.digest, 0.0) / (full - member.epochs) for member in waiting]
-    best = max(range(len(waiting)), key=rates.__getitem__)
-    new, worth = strategy.best_new(history, price)
-    return None if new is not None and worth / full > rates[best] else _promotion(waiting[best], history)
-
-
-def _by_share(waiting: list[CandidateState], history: History, strategy: KnownCost) -> Promotion | None:
-    """From the highest rung down: of those that reached a rung, the share goes on that its epochs are of the next's."""
-    for rung, following in reversed(list(zip(history.rungs, history.rungs[1:], strict=False))):
-        reached = [member for member in history.seen if rung in member.scores and not member.is_closed]
-        here = [member for member in waiting if member.epochs == rung]
-        gone = sum(member.epochs > rung or (member.running or 0) > rung for member in reached)
-        if here and gone < len(reached) * rung // following:
-            return _promotion(_best(here, history, strategy), history)
+    entered = sum(history.rungs[0] in member.scores for member in history.seen)
+    for place in range(len(history.rungs) - 1, 0, -1):
+        rung, lower = history.rungs[place], history.rungs[place - 1]
+        due = shares(history.rungs)[place] * entered
+        allowed = int(due) if may_begin else max(1, round(due))
+        reached = sum(max(member.epochs, member.running or 0) >= rung for member in history.seen)
+        waiting = [
+            member
+            for member in history.seen
+            if member.epochs == lower and member.running is None and not member.is_closed
+        ]
+        if waiting and reached < allowed:
+            chosen = judge.best_waiting(waiting, history)
+            return Promotion(chosen.digest, chosen.architecture, rung)
     return None
-
-
-def _best(waiting: list[CandidateState], history: History, strategy: KnownCost) -> CandidateState:
-    surrogate = strategy.surrogate(history)
-    if surrogate is None:
-        return max(waiting, key=lambda member: member.scores[member.epochs])
-    gains = surrogate.gains()
-    return max(waiting, key=lambda member: gains.get(member.digest, 0.0))
-
-
-def _awaits_promotion(member: CandidateState, history: History) -> bool:
-    return 0 < member.epochs < history.rungs[-1] and member.running is None and not member.is_closed
-
-
-def _promotion(member: CandidateState, history: History) -> Promotion:
-    epochs = next(rung for rung in history.rungs if rung > member.epochs)
-    return Promotion(member.digest, member.architecture, epochs)
 
 
 MOST_WAITING = 32

@@ -1,8 +1,8 @@
-"""What the models make of a history: expected accuracies at full training, costs, and what more is worth."""
+"""What the models make of a history: scores at full training, costs, seconds, and what more training is worth."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,21 +14,25 @@ from osanas.strategy import accuracy, cost
 from osanas.strategy.acquisition import expected_improvement
 from osanas.strategy.features import Features
 from osanas.strategy.history import CandidateState, History
+from osanas.strategy.noise import seed_noise
 
 Array = NDArray[np.float64]
 
-FIRST = 10
-"""Candidates with an accuracy before the models are asked."""
+FIRST = 5
+"""Candidates with a score, at whatever rung, before the models are asked."""
+LAYER_MULTIPLY_ADDS = 0.25
+"""Millions of multiply-adds that take as long as a layer does, before a study has shown its own times."""
 _MOST_POINTS = 500
 """Points of the accuracy model, whose cost rises with their cube."""
 
 
 class RowCache:
-    """The feature rows ``accuracy`` and ``cost`` of architectures, each computed once."""
+    """The feature rows ``accuracy``, ``cost`` and ``training`` of architectures, each computed once."""
 
     def __init__(self, features: Features) -> None:
         self.accuracy = _once(features.accuracy)
         self.cost = _once(features.cost)
+        self.training = _once(features.training)
 
 
 def _once(rows_of: Callable[[Sequence[Architecture]], Array]) -> Callable[[Sequence[Architecture]], Array]:
@@ -48,14 +52,16 @@ class Surrogate:
 
     Attributes:
         rows: Feature rows.
-        model: Of accuracy.
+        model: Of the score.
         known: Candidates with a score and known costs.
         mean: Their expected scores at full training ``[n]``.
         std: Standard deviations of these expectations ``[n]``, without the noise of one more training.
         costs: Their cost objectives ``[n, k]``.
         full: Which of them are fully trained, or are being trained to the end now ``[n]``.
-        reference: Accuracy and costs that are just worth nothing ``[1 + k]``.
+        reference: Score and costs that are just worth nothing ``[1 + k]``.
         cost_models: One a cost objective.
+        epoch_time: Seconds of an epoch; None while too few are known.
+        overhead_s: What a new candidate takes besides its training.
     """
 
     rows: RowCache
@@ -67,28 +73,24 @@ class Surrogate:
     full: NDArray[np.bool_]
     reference: Array
     cost_models: tuple[cost.CostModel, ...]
-
-    @property
-    def cost_error(self) -> float:
-        """The largest median relative error of predicted costs."""
-        return max((model.error for model in self.cost_models), default=0.0)
+    epoch_time: cost.CostModel | None
+    overhead_s: float
 
     def gains(self) -> dict[str, float]:
         """What each known candidate would add to the fully trained, were it trained to the end; by digest."""
         gained = self._improvement(self.mean, self.std, self.costs)
         return dict(zip((member.digest for member in self.known), map(float, gained), strict=True))
 
-    def gains_of(self, architectures: Sequence[Architecture], costs: Array | None = None) -> Array:
-        """What unseen members would add ``[n]``.
-
-        Args:
-            architectures: In canonical form.
-            costs: Their cost objectives ``[n, k]`` where they are known; None predicts them.
-        """
+    def gains_of(self, architectures: Sequence[Architecture]) -> Array:
+        """What unseen members would add ``[n]``, their costs predicted."""
         if not architectures:
             return np.empty(0)
         mean, std = self.model.predict(self.rows.accuracy(architectures))
-        return self._improvement(mean, std, self.predicted_costs(architectures) if costs is None else costs)
+        return self._improvement(mean, std, self.predicted_costs(architectures))
+
+    def epoch_seconds(self, architectures: Sequence[Architecture]) -> Array:
+        """Seconds of an epoch ``[n]``; before any is known, in a unit of its own."""
+        return epoch_seconds(self.epoch_time, self.rows.training(architectures))
 
     def predicted_costs(self, architectures: Sequence[Architecture]) -> Array:
         """Cost objectives by the cost models ``[n, k]``."""
@@ -109,31 +111,48 @@ class Surrogate:
         return [self.known[index].architecture for index in chosen[:count]]
 
     def _improvement(self, mean: Array, std: Array, costs: Array) -> Array:
-        full = self.full
-        return expected_improvement(mean, std, costs, self.mean[full], self.costs[full], self.reference)
+        """With costs in logarithms: halving the latency is worth as much at 1 ms as at 10."""
+        full, reference = self.full, self.reference.copy()
+        reference[1:] = np.log(reference[1:])
+        return expected_improvement(mean, std, np.log(costs), self.mean[full], np.log(self.costs[full]), reference)
 
 
-def fit(history: History, rows: RowCache, priced: Iterable[CandidateState] = ()) -> Surrogate | None:
+def epoch_seconds(model: cost.CostModel | None, rows: Array) -> Array:
+    """Seconds of an epoch from rows of ``Features.training``; without a model, in a unit of its own."""
+    return rows @ np.array([LAYER_MULTIPLY_ADDS, 1.0]) if model is None else model.predict(rows)
+
+
+def epoch_time(history: History, rows: RowCache) -> cost.CostModel | None:
+    """The model of the seconds that an epoch takes, or None while too few are known."""
+    timed = [member for member in history.seen if member.seconds and all(member.seconds.values())]
+    if len(timed) < cost.FEWEST:
+        return None
+    epochs = [max(member.seconds) for member in timed]
+    seconds = [member.seconds[most] / most for member, most in zip(timed, epochs, strict=True)]
+    return cost.CostModel(rows.training([member.architecture for member in timed]), seconds)
+
+
+def fit(history: History, rows: RowCache) -> Surrogate | None:
     """Fits the models, or gives None while too little is known.
 
     Args:
         history: What is known.
         rows: Feature rows.
-        priced: Members measured without being candidates; the cost models learn from them too.
     """
     known = [m for m in history.seen if m.scores and not m.is_closed and history.cost_values(m) is not None]
-    measured = {member.digest: member for member in (*priced, *history.seen)}
-    costly = [member for member in measured.values() if history.cost_values(member) is not None]
+    costly = [member for member in history.seen if history.cost_values(member) is not None]
     if len(known) < FIRST or len(costly) < cost.FEWEST:
         return None
     full = history.rungs[-1]
-    forecasts = accuracy.forecasts(known, history.rungs)
+    forecasts = accuracy.forecasts(known, history.rungs, seed_noise(history.full_trainings).deviation)
     chosen = _most_telling(known, full)
     known_rows = rows.accuracy([member.architecture for member in known])
     model = accuracy.AccuracyModel(known_rows[chosen], [forecasts[known[index].digest] for index in chosen])
     mean, std = model.predict(known_rows)
+    mean[chosen], std[chosen] = model.known()
     costs = _costs(known, history)
     blocks = rows.cost([member.architecture for member in costly])
+    overheads = [member.overhead_s for member in history.seen if member.overhead_s is not None]
     return Surrogate(
         rows=rows,
         model=model,
@@ -142,13 +161,23 @@ def fit(history: History, rows: RowCache, priced: Iterable[CandidateState] = ())
         std=std,
         costs=costs,
         full=np.array([full in member.scores or member.running == full for member in known]),
-        reference=np.array([_floor(mean), *(REFERENCE_MARGIN * costs.max(axis=0))]),
+        reference=np.array([_floor(mean), *_worth_nothing(costs, history)]),
         cost_models=tuple(cost.CostModel(blocks, list(column)) for column in _costs(costly, history).T),
+        epoch_time=epoch_time(history, rows),
+        overhead_s=float(np.median(overheads)) if overheads else 0.0,
     )
 
 
 def _costs(members: Sequence[CandidateState], history: History) -> Array:
     return np.array([history.cost_values(member) for member in members]).reshape(len(members), -1)
+
+
+def _worth_nothing(costs: Array, history: History) -> Array:
+    """The study's reference, or beyond the costliest candidate where there is none."""
+    if history.reference is None:
+        beyond: Array = REFERENCE_MARGIN * costs.max(axis=0)
+        return beyond
+    return np.array(history.reference[1:])
 
 
 def _most_telling(known: Sequence[CandidateState], full: int) -> list[int]:
@@ -158,6 +187,6 @@ def _most_telling(known: Sequence[CandidateState], full: int) -> list[int]:
 
 
 def _floor(mean: Array) -> float:
-    """The accuracy that is just worth nothing: the lowest, unless it lies far below the others."""
+    """The score that is just worth nothing: the lowest, unless it lies far below the others."""
     low, middle, high = np.quantile(mean, [0.1, 0.5, 0.9])
     return float(max(mean.min(), middle - 2 * (high - low)))

@@ -31,8 +31,9 @@ from osanas.validation import parse_yaml, read_text, validate
 OptunaSampler = Literal["tpe", "nsga2", "gp", "random"]
 SamplerName = Literal["known-cost", OptunaSampler]
 
-EPOCHS = 9
-REDUCTION = 3
+EPOCHS = 8
+REDUCTION = 2
+LOWEST = 4
 """Of the ladder, where nothing else is said."""
 
 
@@ -69,7 +70,7 @@ class StudyConfig(Limits):
     """How many times fewer epochs each lower rung has."""
     rungs: Annotated[tuple[PositiveInt, ...], Field(validate_default=True)] = ()
     """Epochs of training at each rung of the ladder, rising; one rung trains every candidate in full."""
-    train_batch_size: Annotated[int, Field(ge=2)] = 32
+    train_batch_size: Annotated[int, Field(ge=2)] = 64
     recipe: RecipeOptions = RecipeOptions()
     """How candidates are trained."""
 
@@ -166,9 +167,12 @@ class StudyConfig(Limits):
 
 
 def ladder(epochs: int, reduction: int) -> tuple[int, ...]:
-    """Rungs up to ``epochs``, each lower one with ``reduction`` times fewer epochs, rounded down, and at least 1."""
+    """Rungs up to ``epochs``, each lower one with ``reduction`` times fewer epochs, rounded down.
+
+    None has less than a quarter of them: shorter trainings hardly tell which network will be better.
+    """
     rungs = [epochs]
-    while rungs[-1] >= reduction:
+    while rungs[-1] // reduction >= max(1, epochs // LOWEST):
         rungs.append(rungs[-1] // reduction)
     return tuple(reversed(rungs))
 

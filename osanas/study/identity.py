@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from osanas.errors import StudyError, UsageError
@@ -36,7 +35,7 @@ def study_identity(
     for part in parts:
         identity |= part
     if score != ACCURACY:
-        identity["score"] = asdict(score)
+        identity["score"] = {"name": score.name, "unit": score.unit}
     if "energy_mj" in objectives and identity["energy_source"] is None:
         raise UsageError(
             "Energy is an objective, but there is no meter and no estimate.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo
@@ -25,10 +25,12 @@ class Score:
     Attributes:
         name: As an objective and as a key of JSON documents.
         unit: In words, ``top1`` for instance.
+        chance: What a network that knows nothing reaches; no part of what a score is.
     """
 
     name: str
     unit: str
+    chance: float = field(default=0.0, compare=False)
 
 
 ACCURACY = Score("accuracy", "top1")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from osanas.validation import validate
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+LEARNING_RATES = {"muon": 0.05, "sgd": 0.1}
+MOMENTA = {"muon": 0.95, "sgd": 0.9}
+
 
 class RecipeOptions(BaseModel):
-    """Stochastic gradient descent with Nesterov momentum and averaged weights.
+    """Muon or stochastic gradient descent, with Nesterov momentum and averaged weights.
 
     Everything depends on the steps done so far and nothing on the epochs to come: training may end after any epoch,
     and training on from there equals having trained straight through.
@@ -25,13 +28,18 @@ class RecipeOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    learning_rate: Positive = 0.1
-    """After the warm-up, for ``batch_size`` as it is."""
-    warmup_epochs: NotNegative = 1.0
+    optimizer: Literal["muon", "sgd"] = "muon"
+    """``muon`` makes the steps of convolutions' kernels orthogonal, and takes SGD for what is left."""
+    learning_rate: Positive = Field(default_factory=lambda given: LEARNING_RATES[given.get("optimizer", "muon")])
+    """After the warm-up, for ``batch_size`` as it is. Steps of ``muon`` and ``sgd`` differ in size: 0.05 and 0.1."""
+    warmup_epochs: NotNegative = 0.2
     """Epochs over which the rate rises linearly from 0."""
     decay_power: Annotated[float, Field(ge=0, le=1)] = 0.0
     """The rate falls as ``(warmup_epochs / epochs done) ** decay_power`` after the warm-up; 0 keeps it."""
-    momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    momentum: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default_factory=lambda given: MOMENTA[given.get("optimizer", "muon")]
+    )
+    """0.95 for ``muon``, 0.9 for ``sgd``."""
     weight_decay: NotNegative = 5e-4
     """Not applied to biases and the weights of norms."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -42,6 +50,9 @@ class RecipeOptions(BaseModel):
     so that the mean age of what is averaged is ``1 / (power + 1)`` of the steps done."""
     averaging_max_decay: Annotated[float, Field(ge=0, lt=1)] = 0.9998
     """Decay a step at which the averaging stays once it gets there."""
+    batch_norm_images: NonNegativeInt = 1_024
+    """Training images that batch norm's statistics are recomputed from before the averaged weights are judged, rounded
+    up to whole batches; 0 averages the statistics as the weights are."""
     augment: bool = True
     """Random shifts and mirroring, where they help a data set."""
     mixed_precision: bool = True
@@ -51,7 +62,7 @@ class RecipeOptions(BaseModel):
 class Recipe(RecipeOptions):
     """The whole recipe: how a network is trained, and on how many images at once."""
 
-    batch_size: Annotated[int, Field(ge=2)] = 32
+    batch_size: Annotated[int, Field(ge=2)] = 64
     """Most images in a batch; the batches of an epoch are equal in size but for one image."""
 
     @classmethod

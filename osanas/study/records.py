@@ -32,6 +32,7 @@ class StudyRecord:
         created_at: Seconds since 1970.
         search_key: Digest of the measurement key of its latest run; only candidates measured under it compare.
         final_key: Digest of the key under which that run measures the front in full.
+        reference: Values of the objectives that are just worth nothing; None before the first run has set them.
     """
 
     id: int
@@ -42,6 +43,7 @@ class StudyRecord:
     created_at: float
     search_key: str | None = None
     final_key: str | None = None
+    reference: tuple[float, ...] | None = None
 
     @property
     def limits(self) -> Limits:
@@ -108,6 +110,8 @@ class Candidate:
         reason_kind: The reason of a failure in a word.
         train_loss: Mean training loss of its last epoch.
         evaluation: Number of the evaluation behind the trial; a duplicate has that of its original.
+        started_at: When it was claimed, in seconds since 1970.
+        finished_at: When it ended, likewise.
         repeat: 0 is the candidate's own training, rung by rung; each higher number is one from scratch with another
             seed, which tells how much of ``score`` is luck.
     """
@@ -131,6 +135,8 @@ class Candidate:
     reason_kind: str | None = None
     train_loss: float | None = None
     evaluation: int = 0
+    started_at: float | None = None
+    finished_at: float | None = None
     repeat: int = 0
 
     @property

@@ -6,19 +6,22 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
+from torch.optim.swa_utils import update_bn
 
 from osanas.errors import CandidateError, TrainingStopped
 from osanas.study.recipe import Recipe
 from osanas.study.records import CurvePoint
-from osanas.tasks.task import Batch, Task, epoch_seed
+from osanas.tasks.task import Batch, Batches, Task, epoch_seed
 from osanas.training.averaging import WeightAverage
+from osanas.training.muon import Muon
 
 _LOSS_CHECK_STEPS_ON_GPU = 50
 """Reading the loss waits for the GPU, so it is looked at seldom there, and at every step on a CPU."""
@@ -38,7 +41,7 @@ class TrainingModule(pl.LightningModule):
         recipe: How to train it.
         task: Its loss and its scores.
         seed: Seed of the training.
-        steps_per_epoch: Batches of an epoch.
+        batches: What the model is trained on.
         first_epoch: Epochs done already.
         loss_scaling: State of float16's loss scaling to go on from; empty for none.
         on_epoch_end: Called with every epoch's point of the curve.
@@ -53,7 +56,7 @@ class TrainingModule(pl.LightningModule):
         *,
         task: Task,
         seed: int,
-        steps_per_epoch: int,
+        batches: Batches,
         first_epoch: int,
         loss_scaling: Mapping[str, Any],
         on_epoch_end: Callable[[CurvePoint], None],
@@ -66,7 +69,7 @@ class TrainingModule(pl.LightningModule):
         self.optimizer = build_optimizer(model, recipe)
         self._recipe = recipe
         self._seed = seed
-        self._steps_per_epoch = steps_per_epoch
+        self._batches = batches
         self._first_epoch = first_epoch
         self._loss_scaling = loss_scaling
         self._on_epoch_end = on_epoch_end
@@ -77,7 +80,7 @@ class TrainingModule(pl.LightningModule):
         self._hopeless_loss = DIVERGED_AT * task.guessing_loss
         self._loss_sum = self._val_loss_sum = torch.zeros(())
         self._count = self._val_count = 0
-        self._step = first_epoch * steps_per_epoch
+        self._step = first_epoch * len(batches)
         self._started_s = 0.0
         self._sigterm: Any = None
 
@@ -88,6 +91,11 @@ class TrainingModule(pl.LightningModule):
     def configure_optimizers(self) -> Optimizer:
         """The optimiser, made before Lightning so that its state could be restored."""
         return self.optimizer
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Loss of a batch."""
+        loss: Tensor = self._task.loss(self.model, batch, self._recipe)
+        return loss
 
     def on_fit_start(self) -> None:
         """Restores the loss scaling, and notes the handler that Lightning is about to replace."""
@@ -112,10 +120,10 @@ class TrainingModule(pl.LightningModule):
         self._pause_if_asked()
         if self._should_stop():
             raise TrainingStopped(f"Training was stopped in epoch {self.epoch_index() + 1}.")
-        rate = self._recipe.learning_rate_at(self._step, self._steps_per_epoch)
+        rate = self._recipe.learning_rate_at(self._step, len(self._batches))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        value = self._task.loss(self.model, batch, self._recipe)
+        value: Tensor = self(batch)
         self._loss_sum += value.detach() * len(batch[0])
         self._count += len(batch[0])
         if self.device.type == "cpu" or (batch_idx + 1) % _LOSS_CHECK_STEPS_ON_GPU == 0:
@@ -128,9 +136,12 @@ class TrainingModule(pl.LightningModule):
         self._step += 1
 
     def on_validation_start(self) -> None:
-        """Puts the averaged weights in place."""
+        """Puts the averaged weights in place, with statistics of batch norm that are theirs."""
         self._require_loss_below(self._hopeless_loss)
         self.average.swap()
+        if self._recipe.batch_norm_images:
+            with self.trainer.precision_plugin.forward_context():
+                update_bn(self._statistics_batches(), self)  # what it is called with are batches
         self._scores.reset()
         self._val_loss_sum = torch.zeros((), device=self.device)
         self._val_count = 0
@@ -163,6 +174,13 @@ class TrainingModule(pl.LightningModule):
         if self._should_stop():
             raise TrainingStopped(f"Training was stopped after epoch {point.epoch}.")
 
+    def _statistics_batches(self) -> Iterator[tuple[Batch]]:
+        """The first batches of the epoch under way, each as ``update_bn`` takes an input."""
+        count = math.ceil(self._recipe.batch_norm_images / self._recipe.batch_size)
+        for batch in islice(self._batches.epoch(self.epoch_index()), count):
+            self._pause_if_asked()
+            yield (batch,)
+
     def _pause_if_asked(self) -> None:
         self._started_s += self._give_way()  # a pause is no time of the epoch
 
@@ -176,12 +194,32 @@ class TrainingModule(pl.LightningModule):
 
 
 def build_optimizer(model: nn.Module, recipe: Recipe) -> SGD:
-    """SGD with Nesterov momentum; weight decay on matrices and kernels only, not on norms and biases."""
+    """Muon or SGD, with weight decay on matrices and kernels only, not on norms and biases.
+
+    Muon's part are the kernels of convolutions; those of grouped ones are no matrices, and the last layer's gradient
+    is one of few examples a row.
+    """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    # the fused form saves up to a fifth of a step on a CPU; on a GPU Lightning cannot clip before it in float16
+    fused = all(parameter.device.type == "cpu" for parameter in parameters) or None
+    kernels = _dense_kernels(model) if recipe.optimizer == "muon" else []
+    taken = {id(kernel) for kernel in kernels}
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim > 1 and id(p) not in taken], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    # the fused form saves up to a fifth of a step on a CPU; on a GPU Lightning cannot clip before it in float16
-    fused = all(parameter.device.type == "cpu" for parameter in parameters)
-    return SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True, fused=fused or None)
+    if recipe.optimizer == "sgd":
+        return SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True, fused=fused)
+    return Muon(
+        kernels,
+        groups,
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        fused=fused,
+    )
+
+
+def _dense_kernels(model: nn.Module) -> list[Tensor]:
+    convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d) and module.groups == 1)
+    return [convolution.weight for convolution in convolutions if convolution.weight.requires_grad]

@@ -7,6 +7,7 @@ import logging
 import math
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,9 @@ from osanas.tasks.task import Batch, Batches, Task
 from osanas.training.checkpoint import TrainingState, read_checkpoint, write_checkpoint
 from osanas.training.module import TrainingModule
 
+CHECKPOINT_INTERVAL_S = 20.0
+"""Writing a checkpoint takes longer than an epoch of a small network; losing so many seconds to a crash is cheap."""
+
 _LIGHTNING_LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
 _LIGHTNING_MODULES = r"(pytorch_lightning|lightning_fabric|lightning_utilities|torchmetrics|torch)(\.|$)"
 
@@ -40,6 +44,7 @@ def train(
     seed: int,
     device: torch.device,
     checkpoint: Path | None = None,
+    checkpoint_interval_s: float = CHECKPOINT_INTERVAL_S,
     on_epoch: Callable[[CurvePoint], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Trained:
@@ -57,14 +62,16 @@ def train(
         epochs: Epochs in total, those that a checkpoint holds included.
         seed: Seed of order, augmentation and dropout.
         device: Where to train.
-        checkpoint: Where the state is kept after each epoch. If the file is there, training goes on from it as if it
-            had never stopped; if it is corrupt, of another training or of more epochs than asked for, training starts
-            over and a note says so.
+        checkpoint: Where the state is kept after the last epoch, and on the way. If the file is there, training goes
+            on from it as if it had never stopped; if it is corrupt, of another training or of more epochs than asked
+            for, training starts over and a note says so.
+        checkpoint_interval_s: Seconds that pass at least between two checkpoints on the way; 0 writes one after each
+            epoch.
         on_epoch: Called after each epoch trained here, before its checkpoint is written.
         should_stop: Asked at every step and after every epoch.
 
     Raises:
-        TrainingStopped: ``should_stop`` said so; the checkpoint holds the epochs finished.
+        TrainingStopped: ``should_stop`` said so; the checkpoint, if there is one, holds epochs finished.
         CandidateError: The loss is no finite number (``diverged``), or memory ran out (``out_of_memory``).
         EnvironmentFailure: The device failed, the checkpoint cannot be written, or a measurement of another process
             does not end.
@@ -74,7 +81,16 @@ def train(
     """
     if epochs < 1:
         raise UsageError(f"Training for {epochs} epochs was asked for.", "Give at least 1.")
-    training = _Training(model, task, recipe, seed=seed, device=device, checkpoint=checkpoint, on_epoch=on_epoch)
+    training = _Training(
+        model,
+        task,
+        recipe,
+        seed=seed,
+        device=device,
+        checkpoint=checkpoint,
+        checkpoint_interval_s=checkpoint_interval_s,
+        on_epoch=on_epoch,
+    )
     with device_errors(device, "training"), torch.random.fork_rng(_cuda_devices(device)):
         training.run(epochs, should_stop or _never)
     curve = tuple(training.curve)
@@ -98,6 +114,7 @@ class _Training:
         seed: int,
         device: torch.device,
         checkpoint: Path | None,
+        checkpoint_interval_s: float,
         on_epoch: Callable[[CurvePoint], None] | None,
     ) -> None:
         self._model = model
@@ -106,6 +123,9 @@ class _Training:
         self._seed = seed
         self._device = device
         self._checkpoint = checkpoint
+        self._checkpoint_interval_s = checkpoint_interval_s
+        self._written_s = time.monotonic()
+        self._epochs = 0
         self._on_epoch = on_epoch
         described = task.describe(recipe)["data"]
         self._identity = {"recipe": recipe.model_dump(mode="json"), "seed": seed, "data": described}
@@ -114,6 +134,7 @@ class _Training:
 
     def run(self, epochs: int, should_stop: Callable[[], bool]) -> None:
         self._model.to(self._device).to(memory_format=torch.channels_last).train()
+        self._epochs = epochs
         state = self._stored_state(epochs)
         self.curve = [] if state is None else list(state.curve)
         first_epoch = len(self.curve)
@@ -124,7 +145,7 @@ class _Training:
             self._recipe,
             task=self._task,
             seed=self._seed,
-            steps_per_epoch=len(batches),
+            batches=batches,
             first_epoch=first_epoch,
             loss_scaling={} if state is None else state.loss_scaling,
             on_epoch_end=lambda point: self._finish_epoch(module, point),
@@ -159,7 +180,7 @@ class _Training:
         self.curve.append(point)
         if self._on_epoch is not None:
             self._on_epoch(point)
-        if self._checkpoint is None:
+        if self._checkpoint is None or not self._is_checkpoint_due():
             return
         state = TrainingState(
             identity=self._identity,
@@ -170,6 +191,12 @@ class _Training:
             curve=tuple(self.curve),
         )
         write_checkpoint(self._checkpoint, state)
+        self._written_s = time.monotonic()
+
+    def _is_checkpoint_due(self) -> bool:
+        """At the end, from which a promotion goes on, and where a crash would cost much."""
+        is_last = len(self.curve) == self._epochs
+        return is_last or time.monotonic() - self._written_s >= self._checkpoint_interval_s
 
 
 def _training_turn(device: torch.device) -> TrainingTurn:

@@ -29,6 +29,19 @@ def test_every_problem_at_once() -> None:
     assert problems["learning_rates"] == "unknown key. Did you mean 'learning_rate'?"
 
 
+def test_rate_and_momentum_are_the_optimisers_unless_given() -> None:
+    assert (Recipe().optimizer, Recipe().learning_rate, Recipe().momentum) == ("muon", 0.05, 0.95)
+    sgd = Recipe.of({"optimizer": "sgd"})
+    assert (sgd.learning_rate, sgd.momentum) == (0.1, 0.9)
+    assert Recipe.of({"optimizer": "sgd", "learning_rate": 0.3}).learning_rate == 0.3
+
+
+def test_a_default_that_cannot_be_had_is_no_problem_of_its_own() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Recipe.of({"optimizer": "adam"})
+    assert [problem.key for problem in caught.value.problems] == ["optimizer"]
+
+
 def test_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Recipe().learning_rate = 1.0  # type: ignore[misc]

@@ -149,8 +149,10 @@ def test_three_rungs_are_one_training(tmp_path: Path) -> None:
     assert_same(climbed_weights, weights)
 
 
-@pytest.mark.parametrize("stop_at_step", [0, 4, 5, 12, 19])
-def test_stopped_within_an_epoch_and_resumed(tmp_path: Path, stop_at_step: int) -> None:
+@pytest.mark.parametrize(
+    ("stop_at_step", "interval_s"), [(0, 0.0), (4, 0.0), (5, 0.0), (12, 0.0), (19, 0.0), (19, 60.0)]
+)
+def test_stopped_within_an_epoch_and_resumed(tmp_path: Path, stop_at_step: int, interval_s: float) -> None:
     straight, weights = run(4)
     asked = 0
 
@@ -168,12 +170,38 @@ def test_stopped_within_an_epoch_and_resumed(tmp_path: Path, stop_at_step: int) 
             seed=0,
             device=CPU,
             checkpoint=tmp_path / "a",
+            checkpoint_interval_s=interval_s,
             should_stop=should_stop,
         )
-    assert (tmp_path / "a").exists() == (stop_at_step >= 5)
+    assert (tmp_path / "a").exists() == (stop_at_step >= 5 and interval_s == 0)
     resumed, resumed_weights = run(4, tmp_path / "a")
     assert without_seconds(resumed) == without_seconds(straight)
     assert_same(resumed_weights, weights)
+
+
+def test_on_the_way_a_checkpoint_is_written_once_an_interval(tmp_path: Path) -> None:
+    kept: list[int] = []
+
+    def on_epoch(point: CurvePoint) -> None:
+        stored = tmp_path / "a"
+        kept.append(len(torch.load(stored, weights_only=True)["curve"]) if stored.exists() else 0)
+        if point.epoch == 3:
+            time.sleep(interval_s)
+
+    interval_s = 3.0  # longer than all these epochs on a busy machine
+    train(
+        SmallNet(),
+        small_task(),
+        RECIPE,
+        epochs=6,
+        seed=0,
+        device=CPU,
+        checkpoint=tmp_path / "a",
+        checkpoint_interval_s=interval_s,
+        on_epoch=on_epoch,
+    )
+    assert kept == [0, 0, 0, 3, 3, 3]
+    assert len(torch.load(tmp_path / "a", weights_only=True)["curve"]) == 6
 
 
 def test_a_finished_checkpoint_is_not_trained_again(tmp_path: Path) -> None:
@@ -238,7 +266,7 @@ def test_every_epoch_has_its_own_batches_over_all_processes(tmp_path: Path) -> N
     task = Noting(small_data())
     for epochs in (2, 4):
         train(SmallNet(), task, RECIPE, epochs=epochs, seed=0, device=CPU, checkpoint=tmp_path / "a")
-    assert task.asked == [0, 1, 2, 3]
+    assert task.asked == [0, 0, 1, 1, 2, 2, 3, 3]  # to train, and for the statistics of batch norm
 
 
 def test_a_task_s_other_scores_stand_beside_the_one_that_decides(tmp_path: Path) -> None:
@@ -269,6 +297,7 @@ def test_epochs_are_reported_before_they_are_stored(tmp_path: Path) -> None:
             seed=0,
             device=CPU,
             checkpoint=tmp_path / "a",
+            checkpoint_interval_s=0.0,
             on_epoch=lost,
         )
     assert [point.epoch for point in seen] == [1, 2]
@@ -368,7 +397,7 @@ def test_a_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_weight_decay_spares_norms_and_biases() -> None:
     model = SmallNet()
-    decayed, spared = build_optimizer(model, Recipe(weight_decay=0.25)).param_groups
+    decayed, spared = build_optimizer(model, Recipe(optimizer="sgd", weight_decay=0.25)).param_groups
     assert {id(p) for p in decayed["params"]} == {id(model.features[0].weight), id(model.fc.weight)}
     assert len(spared["params"]) == 3
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.25, 0.0)

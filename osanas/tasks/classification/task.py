@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -38,7 +38,11 @@ class Classification:
 
     data: ClassificationData
     name: ClassVar[str] = "classification"
-    score: ClassVar[Score] = ACCURACY
+
+    @property
+    def score(self) -> Score:
+        """Top-1 accuracy; guessing gives one over the number of classes."""
+        return replace(ACCURACY, chance=1 / self.data.num_classes)
 
     @property
     def shape(self) -> NetworkShape:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -64,3 +67,43 @@ def test_validation_is_in_order_and_the_same_every_epoch() -> None:
     assert torch.equal(torch.cat([labels for _, labels in first]), data.val.labels)
     assert torch.equal(torch.cat([images for images, _ in first]), data.normalise(data.val.images))  # type: ignore[attr-defined]
     assert same(first, list(batches.epoch(7)))
+
+
+def sliced(per_epoch: int, count: int = 100) -> TrainingBatches:
+    """Batches of images that are told apart by their first pixel's place in the whole."""
+    return TrainingBatches(
+        replace(small_data(count), images_per_epoch=per_epoch), Recipe(batch_size=8, augment=False), seed=0, device=CPU
+    )
+
+
+def numbers(batches: TrainingBatches, epoch: int) -> list[bytes]:
+    return [image.numpy().tobytes() for images, _ in batches.epoch(epoch) for image in images]
+
+
+@pytest.mark.parametrize(("per_epoch", "sizes"), [(25, [25] * 4), (33, [34, 33, 33]), (100, [100]), (1000, [100])])
+def test_epochs_share_out_a_pass(per_epoch: int, sizes: list[int]) -> None:
+    batches, parts = sliced(per_epoch), len(sizes)
+    whole = sorted(numbers(sliced(1000), 0))
+    for first in (0, parts, 7 * parts):
+        epochs = [numbers(batches, first + part) for part in range(parts)]
+        assert [len(epoch) for epoch in epochs] == sizes
+        assert sorted(itertools.chain.from_iterable(epochs)) == whole
+    assert numbers(batches, 0) != numbers(batches, parts)
+    for index in range(2 * parts):
+        assert len(list(batches.epoch(index))) == len(batches) == -(-sizes[0] // 8)
+
+
+def test_a_part_of_a_pass_is_augmented_as_ever() -> None:
+    data = replace(small_data(100), images_per_epoch=25)
+    first, second = (TrainingBatches(data, Recipe(batch_size=8), seed=3, device=CPU) for _ in range(2))
+    list(first.epoch(0))
+    assert same(list(first.epoch(6)), list(second.epoch(6)))
+
+
+def test_all_images_in_every_epoch_are_as_before_there_were_parts() -> None:
+    assert same(list(sliced(100).epoch(5)), epoch_of_all(5))
+
+
+def epoch_of_all(number: int) -> list[Images]:
+    batches = TrainingBatches(small_data(100), Recipe(batch_size=8, augment=False), seed=0, device=CPU)
+    return list(batches.epoch(number))

@@ -59,7 +59,8 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
         ("digit", "There is no data set 'digit'. Did you mean 'digits'?"),
         (
             "",
-            "There is no data set ''. Known: cifar10, cifar100, cluttered_digits, digits, fashion_mnist, imagefolder:DIR.",
+            "There is no data set ''. "
+            "Known: cifar10, cifar100, cluttered_digits, digits, fashion_mnist, imagefolder:DIR.",
         ),
         ("imagefolder", "The data set 'imagefolder' names no folder. Give one: --data imagefolder:DIR."),
         ("imagefolder:", "The data set 'imagefolder:' names no folder. Give one: --data imagefolder:DIR."),

@@ -1,0 +1,46 @@
+"""The point of a study that is just worth nothing: what hypervolumes are measured from. It is set once."""
+
+from __future__ import annotations
+
+from osanas.engine.measuring import Measuring
+from osanas.errors import CandidateError
+from osanas.genotype.architecture import Architecture
+from osanas.genotype.members import SpaceAt
+from osanas.study.objectives import Score, is_cost
+from osanas.study.records import StudyRecord
+
+
+def reference_point(at: SpaceAt, record: StudyRecord, score: Score, measuring: Measuring) -> tuple[float, ...] | None:
+    """A value for each objective: of the score, chance; of a cost, its limit or what ``yardstick`` costs.
+
+    Args:
+        at: The space.
+        record: The study.
+        score: Of its task.
+        measuring: Measures the yardstick, unless that is known.
+
+    Returns:
+        None if the yardstick cannot be measured.
+
+    Raises:
+        EnvironmentFailure: Device, meter or database failed.
+    """
+    point = {
+        name: getattr(record.limits, f"max_{name}") if is_cost(name) else score.chance for name in record.objectives
+    }
+    if any(value is None for value in point.values()):
+        try:
+            costs = measuring.costs(yardstick(at))
+        except CandidateError:
+            return None
+        point = {name: getattr(costs, name) if value is None else value for name, value in point.items()}
+    values = tuple(value for value in point.values() if value is not None)
+    return values if len(values) == len(point) else None
+
+
+def yardstick(at: SpaceAt) -> Architecture:
+    """The cheapest starting point of a space by multiply-adds; of a space without any, the middle of every choice."""
+    starts = [at.canonical(member) for _, member in at.space.start_from]
+    if starts:
+        return min(starts, key=lambda member: at.costs(member).multiply_adds)
+    return at.decode({dimension.name: (len(dimension.values) - 1) // 2 for dimension in at.dimensions})
