@@ -26,7 +26,7 @@ from osanas.models.backbone import OSABackbone
 from osanas.store.references import References
 from osanas.store.store import Store
 from osanas.study.config import StudyConfig
-from osanas.study.events import Announcer
+from osanas.study.events import Announcer, Event, Note
 from osanas.study.recipe import Recipe
 from osanas.study.records import DRIFT
 from osanas.tasks.classification.data import load
@@ -221,11 +221,11 @@ def quick(meter: Meter) -> NetworkMeasurer:
 
 def test_in_a_study_the_device_is_watched_and_measurements_are_kept_whole(store: Store) -> None:
     study = store.register_study("s", {}, config(), {})
-    said: list[str] = []
+    said: list[Event] = []
     meter = Meter(notes=("energy is estimated, not measured: there is no RAPL zone",))
     measurer = quick(meter)
-    working = measuring_in(store, study.id, measurer, said.append)
-    assert said == ["Energy is estimated, not measured: there is no RAPL zone."]
+    working = measuring_in(store, study.id, measurer, Announcer(said.append).note)
+    assert said == [Note("Energy is estimated, not measured: there is no RAPL zone.")]
     costs = working.costs(MEMBER)
     series = References(store, study.id, measurer.keys().search.digest)
     assert len(series.good_ms()) == LEAST
