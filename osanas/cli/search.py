@@ -107,14 +107,14 @@ def search(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Epochs of a full training. Default: 9.", rich_help_panel=DATA),
+        typer.Option(metavar="N", help="Epochs of a full training. Default: 8.", rich_help_panel=DATA),
     ] = None,
     reduction: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="How many times fewer epochs each lower rung has: all candidates begin at the lowest, and the "
-            "promising ones are trained on. Default: 3, so 1, 3 and 9 epochs.",
+            help="How many times fewer epochs each lower rung has, down to a quarter of all: every candidate begins at "
+            "the lowest, about half go on, and a fifth reach the last. Default: 2, so 2, 4 and 8 epochs.",
             rich_help_panel=DATA,
         ),
     ] = None,
