@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from osanas.genotype.space import SearchSpace
-from osanas.results.seeds import certainties, noise_after, scores_by_training, with_mean_scores
+from osanas.results.seeds import Certainty, certainties, noise_after, scores_by_training, with_mean_scores
 from osanas.strategy.noise import seed_noise
 from osanas.study.records import Candidate
 from tests.fakes import SMALL
@@ -55,12 +55,8 @@ def test_a_candidate_stands_for_all_its_trainings() -> None:
 def test_without_repeats_nothing_is_known() -> None:
     candidates = [*trainings(1, (0.5,), 1.0), *trainings(2, (0.51,), 2.0)]
     assert noise_after(9, candidates) is None
-    assert [
-        (one.scores, one.interval, one.indistinct_from) for one in certainties(candidates, candidates, OBJECTIVES)
-    ] == [
-        ((0.5,), None, None),
-        ((0.51,), None, None),
-    ]
+    found = certainties(candidates, candidates, OBJECTIVES)
+    assert found == [Certainty((0.5,), None, None), Certainty((0.51,), None, None)]
 
 
 def test_repeats_to_other_epochs_say_nothing() -> None:

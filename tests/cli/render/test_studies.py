@@ -26,6 +26,10 @@ STUDY: dict[str, Any] = {
     "study": "s", "score": "accuracy", "energy_source": None, "other_key": 0, "drifted": [], "rungs": [9],
     "savings": asdict(Savings(9, 0, 0, 0, 0)),
 }  # fmt: skip
+SINGLE: dict[str, Any] = {
+    "accuracy_interval": None, "accuracy_of_seeds": [0.91234], "seeds": 1, "indistinct_from": None,
+}  # fmt: skip
+"""What the front tells of a candidate trained once, in a study that repeats nothing."""
 FRONT: dict[str, Any] = {
     **STUDY,
     "objectives": [
@@ -33,14 +37,13 @@ FRONT: dict[str, Any] = {
         {"name": "latency_ms", "direction": "minimize", "unit": "ms"},
     ],
     "hypervolume": 0.123456, "reference_point": [0.0, 2.5], "measured": "full", "overtaken": 0,
-    "seed_noise": None,
-    "candidates": [{**TRIAL, "accuracy_interval": None, "accuracy_of_seeds": [0.91234], "seeds": 1, "indistinct_from": None}],
+    "seed_noise": None, "candidates": [{**TRIAL, **SINGLE}],
 }  # fmt: skip
 
 
 def renamed(row: dict[str, Any]) -> dict[str, Any]:
     """A trial of a task that judges by another score."""
-    return {"dice" if key == "accuracy" else key: value for key, value in row.items()}
+    return {key.replace("accuracy", "dice"): value for key, value in row.items()}
 
 
 def test_the_front(capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,13 +157,13 @@ def test_one_trial(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_another_score_is_told_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     objectives = [{"name": "dice", "direction": "maximize", "unit": "mean Dice"}, FRONT["objectives"][1]]
-    print_front({**FRONT, "score": "dice", "objectives": objectives, "candidates": [renamed(TRIAL)]})
+    print_front({**FRONT, "score": "dice", "objectives": objectives, "candidates": [renamed({**TRIAL, **SINGLE})]})
     print_trials({**STUDY, "score": "dice", "trials": [renamed(TRIAL)], "signals": None})
     curve = [{"epoch": 1, "train_loss": 2.0, "val_loss": 1.5, "val_dice": 0.5, "seconds": 3.21}]
     print_trial({"study": "s", "score": "dice", **renamed(TRIAL), "curve": curve})
     out = capsys.readouterr().out
     assert "accuracy" not in out
-    assert out.count("dice") == 7
+    assert out.count("dice") == 8
     assert out.count("0.9123") == 3
 
 
