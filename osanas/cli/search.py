@@ -68,6 +68,15 @@ def search(
         int | None,
         typer.Option(metavar="N", help="Seed of sampling and training. Default: 0.", rich_help_panel=SEARCH),
     ] = None,
+    confirm: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Times that each member of the final front is trained again with another seed, so that its accuracy "
+            "is a mean with an interval; 0 repeats no training. Default: 1.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
     max_latency_ms: Annotated[
         float | None,
         typer.Option(metavar="MS", help="Most milliseconds of one inference.", rich_help_panel=LIMITS),

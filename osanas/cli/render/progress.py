@@ -121,7 +121,9 @@ class _Lines:
                 return ""
 
     def _rung(self, candidate: Candidate) -> str:
-        """Where on the ladder it is; nothing where there is none."""
+        """Where on the ladder it is, or which repeat; nothing where there is no ladder."""
+        if candidate.repeat:
+            return f"  {counted(candidate.epochs, 'epoch')}, repeat {candidate.repeat}"
         if self._rungs == 1:
             return ""
         start = "" if candidate.promoted_from is None else f", promoted from {candidate.promoted_from}"
@@ -194,6 +196,7 @@ class _Live:
                 self._show("", event.trained, target)
             case CandidateStarted():
                 doing = "measuring" if event.promoted_from is None else f"promoted from {event.promoted_from}"
+                doing = f"repeat {event.repeat} with another seed" if event.repeat else doing
                 self._show(f"trial {event.trial}: {doing}")
             case EpochDone():
                 doing = f"trial {event.trial}: epoch {event.point.epoch}/{event.epochs}"

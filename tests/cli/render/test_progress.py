@@ -84,6 +84,15 @@ def test_the_rung_and_promotions_are_told() -> None:
     )
 
 
+@pytest.mark.parametrize("rungs", [[3], [1, 3]])
+def test_a_repeat_is_told_as_one(rungs: list[int]) -> None:
+    told = lines()
+    told.line(begun(rungs=rungs))
+    repeat = replace(COMPLETE, epochs=3, repeat=2)
+    line = told.line(CandidateDone(repeat, 3, 6, 1, 0.1))
+    assert line.startswith("3/6  trial 7  3 epochs, repeat 2  accuracy 0.9000  ")
+
+
 def test_a_candidate_a_line() -> None:
     now = [1000.0]
     told = _Lines(Console(file=io.StringIO()), clock=_Clock(now=lambda: now[0]))
