@@ -68,6 +68,15 @@ def search(
         int | None,
         typer.Option(metavar="N", help="Seed of sampling and training. Default: 0.", rich_help_panel=SEARCH),
     ] = None,
+    confirm: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Times that each member of the final front is trained again with another seed, so that its accuracy "
+            "is a mean with an interval; 0 repeats no training. Default: 1.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
     max_latency_ms: Annotated[
         float | None,
         typer.Option(metavar="MS", help="Most milliseconds of one inference.", rich_help_panel=LIMITS),
@@ -107,14 +116,14 @@ def search(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Epochs of a full training. Default: 9.", rich_help_panel=DATA),
+        typer.Option(metavar="N", help="Epochs of a full training. Default: 8.", rich_help_panel=DATA),
     ] = None,
     reduction: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="How many times fewer epochs each lower rung has: all candidates begin at the lowest, and the "
-            "promising ones are trained on. Default: 3, so 1, 3 and 9 epochs.",
+            help="How many times fewer epochs each lower rung has, down to a quarter of all: every candidate begins at "
+            "the lowest, about half go on, and a fifth reach the last. Default: 2, so 2, 4 and 8 epochs.",
             rich_help_panel=DATA,
         ),
     ] = None,

@@ -41,6 +41,7 @@ def search(
     epochs: int | None = None,
     rungs: Sequence[int] | None = None,
     seed: int | None = None,
+    confirm: int | None = None,
     remeasure: bool | None = None,
     on_candidate: Callable[[Candidate], None] | None = None,
 ) -> StudyView:
@@ -60,6 +61,7 @@ def search(
         epochs: The highest rung of the ladder, in place of ``rungs``; each lower one has a third of it.
         rungs: Rising numbers of epochs: every candidate is trained to the first, the promising ones to the next.
         seed: Of sampling and training.
+        confirm: Times that each member of the final front is trained again with another seed; 0 repeats no training.
         remeasure: Whether the front of candidates measured under another key (another driver, say) is measured again.
         on_candidate: Called after each trial.
 
@@ -81,6 +83,7 @@ def search(
         "epochs": epochs,
         "rungs": None if rungs is None else list(rungs),
         "seed": seed,
+        "confirm": confirm,
         "space": None if loaded is None else loaded.name,
     }
     base = (config or StudyConfig()).to_dict()

@@ -22,6 +22,7 @@ from osanas.engine.checkpoints import Checkpoints
 from osanas.engine.companions import Companions
 from osanas.engine.evaluating import Evaluating
 from osanas.engine.measuring import measuring_in
+from osanas.engine.news import News
 from osanas.engine.next_step import (
     Action,
     Adopt,
@@ -85,7 +86,7 @@ class Worker:
         self._sync = OptunaSync(self.study, self.record.objectives, self.record.limits)
         self._share: float | None = None  # of the hypervolume that is expected in the end
         self._is_settled = False
-        self._told: set[int] | None = None  # trials that ended, as far as they were told or had ended before
+        self._news = News()
 
     @property
     def _config(self) -> StudyConfig:
@@ -187,27 +188,14 @@ class Worker:
         """Brings Optuna, the listener and the checkpoints up to date."""
         for failure in self.companions.failures():
             self.announcer.note(failure)
-        settled = set(self._sync.settle(now.unfinished, now.evaluations, now.duplicates))
-        ended = {candidate.trial for candidate in now.trials if candidate.status not in ("running", "waiting")}
-        if self._told is None:
-            self._told = ended - settled
-        news, self._told = ended - self._told, self._told | ended
-        for candidate in now.trials:
-            if candidate.trial in news:
-                self.announcer.tell(
-                    CandidateDone(
-                        candidate,
-                        now.trained,
-                        self._config.trials,
-                        len(now.front.candidates),
-                        now.front.hypervolume,
-                        self._share,
-                        self._is_settled,
-                    )
-                )
+        settled = self._sync.settle(now.unfinished, now.evaluations, now.duplicates)
+        front, target = now.front, self._config.trials
+        for one in self._news.of(now.trials, settled):
+            size, volume = len(front.candidates), front.hypervolume
+            self.announcer.tell(CandidateDone(one, now.trained, target, size, volume, self._share, self._is_settled))
         if now.files:
-            front = {member.digest for member in now.front.candidates}
-            needed = [self._checkpoints.path(digest) for digest in worth_keeping(now.history, front)]
+            members = {member.digest for member in front.candidates}
+            needed = [self._checkpoints.path(digest) for digest in worth_keeping(now.history, members)]
             repeats = [one for one in now.evaluations if one.repeat and one.status == "running"]
             needed += [self._checkpoints.path(one.digest, one.repeat) for one in repeats]
             self._checkpoints.tidy(now.files, needed)

@@ -35,8 +35,8 @@ STRETCH_S = 6.0
 
 ASSUMPTION = (
     "The fewest trainings are counted; the sampler known-cost may train more candidates on. Candidates are taken to be "
-    "like random networks within the limits. The sampler's own time is not counted, nor is measuring the final front "
-    "in full."
+    "like random networks within the limits. The sampler's own time is not counted, nor are measuring the final front "
+    "in full and training it again with other seeds."
 )
 
 _JOULES_PER_KWH = 3.6e6

@@ -7,19 +7,20 @@ from typing import Any
 
 from osanas.results.signals import study_signals
 from osanas.results.study import StudyView
-from osanas.results.trials import OF_FRONT, OF_TRIALS, candidate_document, point_document
+from osanas.results.trials import OF_FRONT, OF_TRIALS, candidate_document, certainty_document, point_document
 from osanas.study.objectives import COST_UNITS, directions
 from osanas.study.records import StudyRecord
 
 
 def pareto_document(view: StudyView, *, all_rungs: bool = False) -> dict[str, Any]:
-    """The document of ``osanas pareto``.
+    """The document of ``osanas pareto``. The score of a member whose training was repeated is the mean of its seeds.
 
     Args:
         view: The study.
         all_rungs: Compare every fidelity instead of the highest one reached.
     """
     found, record = view.front(all_rungs=all_rungs), view.record
+    noise = view.seed_noise(found)
     return {
         "study": view.name,
         "objectives": [_objective(name, record) for name in found.objectives],
@@ -34,7 +35,11 @@ def pareto_document(view: StudyView, *, all_rungs: bool = False) -> dict[str, An
         "drifted": view.drifted(found.candidates),
         "rungs": list(view.rungs),
         "savings": asdict(view.savings()),
-        "candidates": [candidate_document(candidate, record.score, OF_FRONT) for candidate in found.candidates],
+        "seed_noise": None if noise is None else asdict(noise),
+        "candidates": [
+            candidate_document(member, record.score, OF_FRONT) | certainty_document(certainty, record.score)
+            for member, certainty in zip(found.candidates, view.certainties(found), strict=True)
+        ],
     }
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from osanas.errors import MissingExtraError, StudyError
 from osanas.results.front import Front, front_of, in_full, in_full_figures, with_figures
 from osanas.results.savings import Savings, savings_of
+from osanas.results.seeds import Certainty, certainties, noise_after
 from osanas.results.trials import candidate_document
 from osanas.store.store import Store
+from osanas.strategy.noise import SeedNoise
 from osanas.study.records import DRIFT, Candidate, CurvePoint, MeasurementRecord, StudyRecord
 
 if TYPE_CHECKING:
@@ -105,6 +107,14 @@ class StudyView:
         """
         found = front_of(self.candidates(), self.record, all_rungs=all_rungs)
         return in_full(found, self.record, self._final_measurements(found.candidates))
+
+    def certainties(self, found: Front) -> list[Certainty]:
+        """How well the score of each member of a front is known, by the trainings that were repeated."""
+        return certainties(found.candidates, self.candidates(), found.objectives)
+
+    def seed_noise(self, found: Front) -> SeedNoise | None:
+        """The noise between seeds of trainings to the highest rung on a front; None if none was repeated."""
+        return noise_after(max((one.epochs for one in found.candidates), default=0), self.candidates())
 
     def without_full_figures(self) -> list[Candidate]:
         """Members of the front by the search's figures that have not been measured in full."""

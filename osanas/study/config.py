@@ -33,8 +33,9 @@ SamplerName = Literal["known-cost", OptunaSampler]
 
 EPOCHS = 8
 REDUCTION = 2
-LOWEST = 4
 """Of the ladder, where nothing else is said."""
+LOWEST = 4
+"""How many times fewer epochs than the last rung the first one has at most."""
 
 
 class StudyConfig(Limits):
@@ -66,7 +67,7 @@ class StudyConfig(Limits):
 
     epochs: Annotated[PositiveInt | None, Field(exclude=True)] = None
     """With ``reduction``, a short way to give ``rungs``: the highest of them."""
-    reduction: Annotated[int | None, Field(ge=2, exclude=True)] = None
+    reduction: Annotated[int | None, Field(ge=2, le=LOWEST, exclude=True)] = None
     """How many times fewer epochs each lower rung has."""
     rungs: Annotated[tuple[PositiveInt, ...], Field(validate_default=True)] = ()
     """Epochs of training at each rung of the ladder, rising; one rung trains every candidate in full."""

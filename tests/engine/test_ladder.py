@@ -263,7 +263,8 @@ def test_on_another_machine_a_candidate_is_trained_from_its_start(job: Job, url:
 @pytest.mark.slow
 def test_real_networks_climb_to_what_straight_training_gives(folder: Path) -> None:
     """Bit by bit on a CPU: weights, averaged weights, optimiser and curve."""
-    base = {"space": "tiny", "device": "cpu", "energy": "estimated", "threads": 1, "workers": 1, "train_samples": 100}
+    base = {"space": "tiny", "data": "digits", "train_samples": 100}
+    base |= {"device": "cpu", "energy": "estimated", "threads": 1, "workers": 1}
     found = []
     for name, rungs, trials in (("ladder", (1, 2, 3), 2), ("straight", (3,), 1)):
         config = StudyConfig.model_validate({**base, "study": name, "rungs": rungs, "trials": trials})

@@ -10,7 +10,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from osanas.engine.optuna_study import EPOCHS_ATTR, PROMOTED_ATTR, distributions
+from osanas.engine.optuna_study import EPOCHS_ATTR, PROMOTED_ATTR, REPEAT_ATTR, distributions
 from osanas.engine.samplers import FirstRungs, KnownCostSampler, make_sampler
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
@@ -42,7 +42,7 @@ def values(architecture: Architecture, epochs: int) -> list[float]:
 
 
 def proposals(name: OptunaSampler, count: int, *, promote: bool, hide: bool) -> list[dict[str, Any]]:
-    """What a sampler proposes to a study, in which each second candidate may be promoted at once."""
+    """What a sampler proposes to a study, in which each second one may be promoted or repeated at once."""
     study = optuna.create_study(directions=DIRECTIONS, sampler=make_sampler(name, 3))
     asked = FirstRungs(study, make_sampler(name, 3)) if hide else study
     found = []
@@ -52,7 +52,7 @@ def proposals(name: OptunaSampler, count: int, *, promote: bool, hide: bool) -> 
         architecture = SPACE.decode(trial.params)
         study.tell(trial, values(architecture, 1))
         if promote and number % 2:
-            attributes = {PROMOTED_ATTR: trial.number, EPOCHS_ATTR: 9}
+            attributes = {PROMOTED_ATTR if number % 3 else REPEAT_ATTR: trial.number, EPOCHS_ATTR: 9}
             study.add_trial(
                 create_trial(
                     state=TrialState.RUNNING if number % 4 == 1 else TrialState.COMPLETE,
@@ -72,8 +72,8 @@ def proposals(name: OptunaSampler, count: int, *, promote: bool, hide: bool) -> 
 @pytest.mark.parametrize(
     ("name", "count"), [("tpe", 16), ("gp", 14), ("random", 8), pytest.param("nsga2", 120, marks=pytest.mark.slow)]
 )
-def test_promotions_are_hidden(name: OptunaSampler, count: int) -> None:
-    """A sampler proposes the same with and without promotions, whose values would draw it elsewhere."""
+def test_promotions_and_repeats_are_hidden(name: OptunaSampler, count: int) -> None:
+    """A sampler proposes the same with and without promotions and repeats, whose values would draw it elsewhere."""
     without = proposals(name, count, promote=False, hide=True)
     assert proposals(name, count, promote=True, hide=True) == without
     assert proposals(name, count, promote=False, hide=False) == without
@@ -85,8 +85,9 @@ def test_the_study_itself_shows_everything() -> None:
     study = optuna.create_study(directions=DIRECTIONS)
     asked = FirstRungs(study, make_sampler("random", 0))
     study.add_trial(create_trial(values=[0.5, 1.0], user_attrs={PROMOTED_ATTR: 0}))
+    study.add_trial(create_trial(values=[0.5, 1.0], user_attrs={REPEAT_ATTR: 1}))
     asked.ask(distributions(AT))
-    assert len(study.trials) == 2
+    assert len(study.trials) == 3
     assert len(asked.trials) == 1
 
 

@@ -333,7 +333,9 @@ def test_the_public_function(folder: Path) -> None:
     opened = osanas.open_study("small-cifar10")
     assert opened.pareto() == view.pareto() != []
     frame = opened.to_dataframe()
-    assert list(frame["trial"]) == [0, 1, 2, 3, 4]
+    assert list(frame["trial"]) == list(range(len(done)))
+    assert sum(frame["repeat"] == 0) == 5
+    assert all(frame["repeat"] <= 1)
     assert frame["accuracy"].notna().all()
 
 

@@ -38,7 +38,8 @@ MEMBER = TINY.smallest()
 
 
 def config(**options: Any) -> StudyConfig:
-    base = {"space": "tiny", "device": "cpu", "energy": "estimated", "threads": 1, "train_samples": 100}
+    base = {"space": "tiny", "data": "digits", "train_samples": 100}
+    base |= {"device": "cpu", "energy": "estimated", "threads": 1}
     return StudyConfig.model_validate({**base, **options})
 
 

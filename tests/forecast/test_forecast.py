@@ -308,6 +308,7 @@ class Meter(EnergyMeter):
 def test_energy_of_real_networks_where_a_meter_measures() -> None:
     options = {
         "space": "tiny",
+        "data": "digits",
         "train_samples": 100,
         "device": "cpu",
         "threads": 1,

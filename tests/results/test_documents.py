@@ -15,7 +15,7 @@ def test_the_document_of_the_front(view: StudyView) -> None:
     document = json.loads(json.dumps(pareto_document(view)))
     assert list(document) == [
         "study", "objectives", "score", "device", "energy_source", "hypervolume", "reference_point", "measured",
-        "overtaken", "other_key", "drifted", "rungs", "savings", "candidates",
+        "overtaken", "other_key", "drifted", "rungs", "savings", "seed_noise", "candidates",
     ]  # fmt: skip
     assert (document["score"], document["energy_source"], document["rungs"]) == ("accuracy", "estimated", [2])
     infeasible = sum(candidate.status == "infeasible" for candidate in view.candidates())
@@ -41,7 +41,26 @@ def test_the_document_of_the_front(view: StudyView) -> None:
         "multiply_adds",
         "memory_access_elements",
         "architecture",
+        "accuracy_interval",
+        "accuracy_of_seeds",
+        "seeds",
+        "indistinct_from",
     ]
+    assert document["seed_noise"] is None
+    assert {member["seeds"] for member in document["candidates"]} == {1}
+    assert {member["accuracy_interval"] for member in document["candidates"]} == {None}
+
+
+def test_the_front_of_repeated_trainings_is_told_with_its_intervals(tmp_path: Path) -> None:
+    job = Job(str(tmp_path), 5, storage=f"sqlite:///{tmp_path}/repeats.db", options={"confirm": 2})
+    document = json.loads(json.dumps(pareto_document(search(job, TableEvaluator()))))
+    assert document["seed_noise"]["degrees_of_freedom"] > 2
+    for member in document["candidates"]:
+        low, high = member["accuracy_interval"]
+        assert member["seeds"] == len(member["accuracy_of_seeds"]) == 3
+        assert member["accuracy"] == pytest.approx(sum(member["accuracy_of_seeds"]) / 3)
+        assert low < member["accuracy"] < high
+        assert member["indistinct_from"] in {None, *(other["trial"] for other in document["candidates"])}
 
 
 def test_the_document_of_all_trials(view: StudyView) -> None:
@@ -66,6 +85,7 @@ def test_the_document_of_all_trials(view: StudyView) -> None:
         "reason",
         "parameters",
         "architecture",
+        "repeat",
     ]
     infeasible = [trial for trial in document["trials"] if trial["status"] == "infeasible"]
     assert infeasible
@@ -79,7 +99,7 @@ def test_the_document_of_one_trial(view: StudyView) -> None:
     assert list(document) == [
         "study", "score", "trial", "digest", "status", "epochs", "accuracy", "latency_ms", "energy_mj",
         "energy_source", "parameters", "multiply_adds", "memory_access_elements", "reason", "training_seconds",
-        "architecture", "promoted_from", "measurement_key", "curve",
+        "architecture", "promoted_from", "measurement_key", "repeat", "curve",
     ]  # fmt: skip
     assert (document["status"], document["score"], document["accuracy"]) == ("complete", "accuracy", member.score)
     assert [list(point) for point in document["curve"]] == [

@@ -67,6 +67,20 @@ def test_a_small_front() -> None:
     assert found.hypervolume == pytest.approx(0.2 * 4 + 0.5 * 5 + 0.9 * 1)
 
 
+def test_a_candidate_is_on_the_front_by_the_mean_of_its_trainings() -> None:
+    lucky, steady, costly = _candidate(0, 0.9, 5.0), _candidate(1, 0.7, 4.0), _candidate(2, 0.8, 6.0)
+    again = replace(_candidate(3, 0.4, 5.0), digest=lucky.digest, repeat=1)
+    assert _trials(front_of([lucky, steady, costly], _record()).candidates) == [1, 0]
+    found = front_of([lucky, steady, costly, again], _record())
+    assert [(one.trial, one.score) for one in found.candidates] == [(1, 0.7), (2, 0.8)]
+    assert found.hypervolume == pytest.approx(0.7 * (6.6 - 4) + 0.1 * (6.6 - 6))
+    better = replace(again, score=0.8)
+    (_, member) = front_of([lucky, steady, costly, better], _record()).candidates
+    assert (member.trial, member.repeat) == (0, 0)
+    assert member.score == pytest.approx(0.85)
+    assert front_of([lucky, replace(again, measurement_key="k")], _record()).other_key == 0
+
+
 def test_one_objective_has_the_best_alone() -> None:
     candidates = [_candidate(0, 0.9), _candidate(1, 0.5), _candidate(2, 0.9)]
     found = front_of(candidates, _record(("accuracy",)))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from osanas.genotype.space import SearchSpace
 from osanas.results.savings import Savings, savings_of
 from osanas.study.records import UNNUMBERED, Candidate, Status
@@ -42,6 +44,13 @@ def test_savings() -> None:
     assert savings_of(evaluations, (1, 3, 9), duplicates=1, epochs_trained=5) == Savings(
         epochs_trained=5, epochs_saved=(9 - 3) + (9 - 1), duplicates=1, infeasible=1, failed_at_build=1
     )
+
+
+def test_a_repeat_saves_and_closes_nothing() -> None:
+    own = [_evaluation(0, 9), _evaluation(1, 1)]
+    repeats = [replace(_evaluation(0, 9, "failed", "build"), repeat=1), replace(_evaluation(0, 9), repeat=2)]
+    lower = replace(_evaluation(1, 9), repeat=1)
+    assert savings_of([*own, *repeats, lower], (1, 9), duplicates=0, epochs_trained=37) == Savings(37, 8, 0, 0, 0)
 
 
 def test_what_still_runs_has_saved_nothing() -> None:

@@ -36,7 +36,7 @@ def test_a_data_frame_needs_pandas(view: StudyView, monkeypatch: pytest.MonkeyPa
     assert list(frame.columns) == [
         "trial", "digest", "status", "epochs", "accuracy", "latency_ms", "energy_mj", "energy_source", "parameters",
         "multiply_adds", "memory_access_elements", "reason", "training_seconds", "architecture", "promoted_from",
-        "measurement_key",
+        "measurement_key", "repeat",
     ]  # fmt: skip
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'osanas\[pandas\]'"):

@@ -200,6 +200,40 @@ def test_a_claim_is_the_first_ones(store: Store, record: StudyRecord, lease: Lea
     assert [candidate.epochs for candidate in store.candidates(record.id)] == [2, 6]
 
 
+def test_a_repeat_is_claimed_apart_and_has_the_costs_of_what_it_repeats(
+    store: Store, record: StudyRecord, lease: Lease, open_lease: OpenLease
+) -> None:
+    for trial, (epochs, latency_ms) in enumerate([(2, 1.0), (6, 3.0)]):
+        own, _ = lease.claim(MEMBERS[0], epochs, trial)
+        costs = {"latency_ms": latency_ms, "energy_mj": None, "energy_source": None, "measurement_key": "m1:a"}
+        counts = dict.fromkeys(("parameters", "multiply_adds", "memory_access_elements"), 5)
+        store.save_costs(own.evaluation, costs | counts)
+        lease.finish(own.evaluation, Outcome("complete", score=0.5))
+    repeat, ours = lease.claim(MEMBERS[0], 6, 2, repeat=1)
+    assert ours
+    assert (repeat.repeat, repeat.epochs, repeat.promoted_from) == (1, 6, None)
+    assert (repeat.latency_ms, repeat.measurement_key, repeat.parameters) == (3.0, "m1:a", 5)
+    again, theirs = open_lease().claim(MEMBERS[0], 6, 3, repeat=1)
+    assert (again.evaluation, theirs) == (repeat.evaluation, False)
+    lease.finish(repeat.evaluation, Outcome("complete", score=0.6))
+    other, ours = lease.claim(MEMBERS[0], 6, 3, repeat=2)
+    assert ours
+    lease.finish(other.evaluation, Outcome("failed", reason_kind="build", reason="no"))
+    promoted, _ = lease.claim(MEMBERS[0], 18, 4)
+    assert promoted.promoted_from == 1  # not the repeat, which has no checkpoint
+    assert [(one.trial, one.promoted_from) for one in store.evaluations(record.id)] == [
+        *((0, None), (1, 0), (2, None), (3, None), (4, 1)),
+    ]
+    assert store.summaries()[0].counts == {"complete": 1}
+
+
+def test_repeats_take_no_place_in_the_total(lease: Lease, open_lease: OpenLease) -> None:
+    lease.finish(claim(lease, 0, 0), Outcome("complete", score=0.5))
+    lease.claim(MEMBERS[0], 2, 1, repeat=1)
+    assert open_lease().reserve(2, 2)
+    assert not open_lease().reserve(1, 2)
+
+
 def test_a_claim_repeated_after_a_lost_connection_is_still_ours(lease: Lease) -> None:
     evaluation = claim(lease, 0, 5)
     again, ours = lease.claim(MEMBERS[0], 2, 5)

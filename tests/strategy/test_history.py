@@ -51,6 +51,23 @@ def test_rungs_of_a_candidate_are_joined_in_the_order_of_first_claims() -> None:
     assert found.cost_values(first) == (2.0,)
 
 
+def test_repeats_are_scores_of_full_training_and_nothing_else() -> None:
+    found = history(
+        *(evaluation(0, 1), evaluation(0, 3), evaluation(0, 9), evaluation(1, 1)),
+        evaluation(0, 9, score=0.8, train_loss=0.01, repeat=1),
+        evaluation(0, 9, "failed", repeat=2),
+        evaluation(0, 9, score=0.7, repeat=3),
+        evaluation(0, 9, "running", repeat=4),
+        evaluation(1, 1, score=0.3, repeat=1),  # below the highest rung
+    )
+    first, second = found.seen
+    assert (first.repeats, second.repeats) == ((0.8, 0.7), ())
+    assert first.scores == {1: 0.1, 3: 0.1 * 3, 9: 0.9}
+    assert first.losses[9] == 1 - 0.9
+    assert (first.running, first.is_closed) == (None, False)
+    assert found.full_trainings == [(0.9, 0.8, 0.7)]
+
+
 def test_failures_and_limits_close_a_candidate() -> None:
     found = history(
         evaluation(0, 1),

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from osanas.strategy.history import CandidateState, History
 from osanas.strategy.surrogate import FIRST, RowCache, Surrogate, fit
-from tests.strategy.helpers import FEATURES, accuracy, costs, history, members, seen
+from tests.strategy.helpers import FEATURES, accuracy, history, members, seen
 
 FULL = (9,)
 
@@ -34,30 +34,22 @@ def test_closed_candidates_teach_no_accuracy_and_those_without_costs_teach_nothi
     assert fitted(history([*known, *closed, *unmeasured], FULL)).known == tuple(known)
 
 
-def test_costs_of_members_that_are_no_candidates_are_learned_too() -> None:
-    rows, known = RowCache(FEATURES), [seen(member, FULL) for member in members(FIRST)]
-    priced = [CandidateState(member.digest, member, costs(member)) for member in members(40, seed=1)]
-    ahead = members(60, seed=3)
-    truth = [costs(member)["latency_ms"] for member in ahead]
-
-    def error(found: Surrogate | None) -> float:
-        assert found is not None
-        return float(np.median(np.abs(found.predicted_costs(ahead)[:, 0] / np.array(truth, dtype=float) - 1)))
-
-    assert error(fit(history(known, FULL), rows, priced)) < error(fit(history(known, FULL), rows))
-
-
 def test_the_dearest_known_candidate_lies_within_the_reference() -> None:
     found = fitted(history([seen(member, FULL) for member in members(20)], FULL))
     assert found.reference[1] == pytest.approx(1.1 * found.costs.max())
     assert found.full.all()
 
 
+def test_a_reference_of_the_study_goes_before() -> None:
+    known = replace(history([seen(member, FULL) for member in members(20)], FULL), reference=(0.1, 3.5))
+    assert fitted(known).reference[1] == pytest.approx(3.5)
+
+
 def test_what_was_trained_to_the_end_adds_next_to_nothing_and_a_better_one_something() -> None:
     everyone = sorted(members(30), key=lambda member: accuracy(member, 9))
     found = fitted(history([*(seen(member, FULL) for member in everyone[:-1]), seen(everyone[-1], [])], FULL))
     known = max(found.gains().values())
-    assert 0 <= known < found.gains_of(everyone[-1:], np.array([[found.costs.min()]]))[0]
+    assert 0 <= known < found.gains_of(everyone[-1:])[0]
     assert found.gains_of([]).tolist() == []
 
 
@@ -72,3 +64,19 @@ def test_the_best_are_taken_front_by_front() -> None:
     assert math.isclose(max(mean for mean, _ in points.values()), max(mean for mean, _ in best[:10]))
     for later, (mean, cost) in enumerate(best):  # none dominates one of an earlier front
         assert not any(mean > other and cost < price for other, price in best[:later])
+
+
+def test_seconds_are_learned_from_the_candidates_and_until_then_only_rank() -> None:
+    everyone = members(20)
+    known = [seen(member, FULL) for member in everyone]
+    silent = fitted(history(known, FULL))
+    rows = FEATURES.training(everyone)
+    assert silent.epoch_time is None
+    assert silent.epoch_seconds(everyone) == pytest.approx(rows[:, 1] + 0.25 * rows[:, 0])
+    timed = [
+        replace(one, seconds={9: 9 * (0.1 + 0.02 * layers + 0.3 * cost)}, overhead_s=2.0)
+        for one, (layers, cost) in zip(known, rows, strict=True)
+    ]
+    found = fitted(history(timed, FULL))
+    assert found.epoch_seconds(everyone) == pytest.approx(0.1 + 0.02 * rows[:, 0] + 0.3 * rows[:, 1], rel=0.01)
+    assert found.overhead_s == 2.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,12 +36,26 @@ def print_front(document: dict[str, Any]) -> None:
     objectives, candidates = document["objectives"], document["candidates"]
     by = ", ".join(f"{one['name']} ({one['direction']})" for one in objectives)
     print_text(f"{document['study']}: {counted(len(candidates), 'Pareto-efficient candidate')} by {by}")
-    columns = _figure_columns(document["score"], document["energy_source"])
+    (score, scores), *costs = _figure_columns(document["score"], document["energy_source"])
+    seeds = _seed_columns(document)
     Listing(
-        (Column(("trial",)), Column(("epochs",)), *(column for _, column in columns)),
-        [[str(row["trial"]), str(row["epochs"]), *_cells(row, columns), str(_architecture(row))] for row in candidates],
+        (
+            *(Column(("trial",)), Column(("epochs",)), scores),
+            *(column for column, _ in seeds),
+            *(column for _, column in costs),
+        ),
+        [
+            [
+                *(str(row["trial"]), str(row["epochs"]), fraction(row[score])),
+                *(cell(row) for _, cell in seeds),
+                *_cost_cells(row, costs),
+                str(_architecture(row)),
+            ]
+            for row in candidates
+        ],
         "architecture",
     ).print()
+    _print_certainty(document)
     reference = ", ".join(
         f"{one['name']} {number(value)}" for one, value in zip(objectives, document["reference_point"], strict=True)
     )
@@ -70,9 +84,10 @@ def print_trials(document: dict[str, Any]) -> None:
                 str(row["trial"]),
                 row["status"],
                 str(row["epochs"]),
-                DASH if row["promoted_from"] is None else str(row["promoted_from"]),
-                *_cells(row, columns),
-                row["reason"] or str(_architecture(row)),
+                _or_dash(row["promoted_from"]),
+                fraction(row[document["score"]]),
+                *_cost_cells(row, columns[1:]),
+                row["reason"] or f"{_repeat(row)}{_architecture(row)}",
             ]
             for row in document["trials"]
         ],
@@ -129,12 +144,49 @@ def _figure_columns(score: str, energy_source: str | None) -> list[tuple[str, Co
     ]
 
 
-def _cells(row: dict[str, Any], columns: Sequence[tuple[str, Column]]) -> list[str]:
-    score = columns[0][0]
+def _cost_cells(row: dict[str, Any], columns: Sequence[tuple[str, Column]]) -> list[str]:
+    return [number(row[key]) if key in COST_UNITS else millions(row[key]) for key, _ in columns]
+
+
+def _repeat(row: dict[str, Any]) -> str:
+    return f"repeat {row['repeat']} of " if row["repeat"] else ""
+
+
+def _seed_columns(document: dict[str, Any]) -> list[tuple[Column, Callable[[dict[str, Any]], str]]]:
+    """What repeated trainings tell of the members of a front; nothing where none was repeated."""
+    if document["seed_noise"] is None:
+        return []
+    interval = f"{document['score']}_interval"
     return [
-        fraction(row[key]) if key == score else number(row[key]) if key in COST_UNITS else millions(row[key])
-        for key, _ in columns
+        (Column(("±", "95 %")), lambda row: _half_width(row[interval])),
+        (Column(("seeds",)), lambda row: str(row["seeds"])),
+        (Column(("like", "trial")), lambda row: _or_dash(row["indistinct_from"])),
     ]
+
+
+def _half_width(interval: Sequence[float] | None) -> str:
+    return fraction(None if interval is None else (interval[1] - interval[0]) / 2)
+
+
+def _or_dash(value: int | None) -> str:
+    return DASH if value is None else str(value)
+
+
+def _print_certainty(document: dict[str, Any]) -> None:
+    """How far the scores of a front can be trusted."""
+    score, noise = document["score"], document["seed_noise"]
+    single = sum(row["seeds"] == 1 for row in document["candidates"])
+    remarks = []
+    if noise is not None:
+        remarks.append(
+            f"trainings of one network with different seeds differ by {fraction(noise['deviation'])} in {score} "
+            "(standard deviation); 'like trial' names one that costs no more and may be as good"
+        )
+    if single:
+        which = f"the {score} of members with 1 seed is" if noise is not None else f"each {score} is"
+        remarks.append(f"{which} of a single training, and the best of many look better than they are")
+    if remarks:
+        print_text("; ".join(remarks))
 
 
 def print_trial(document: dict[str, Any]) -> None:
@@ -144,6 +196,7 @@ def print_trial(document: dict[str, Any]) -> None:
         (key, str(document[key])) for key in ("study", "trial", "status", "reason", "digest", "epochs", "promoted_from")
     ]
     rows += [
+        ("repeat", str(document["repeat"] or None)),
         (score, fraction(document[score])),
         ("latency_ms", number(document["latency_ms"], 4)),
         ("energy_mj", f"{number(document['energy_mj'], 4)}{f' ({source})' if source else ''}"),
