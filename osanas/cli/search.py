@@ -157,6 +157,15 @@ def search(
         float | None,
         typer.Option(metavar="SECONDS", help="Begin no candidate after so many seconds.", rich_help_panel=STUDY),
     ] = None,
+    until_settled: Annotated[
+        bool | None,
+        typer.Option(
+            "--until-settled",
+            metavar="",
+            help="End as soon as going on is expected to add next to nothing.",
+            rich_help_panel=STUDY,
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(

@@ -54,7 +54,8 @@ class Evaluating:
             return evaluation.costs
         costs = self.measuring.costs(evaluation.architecture)
         self.measuring.keep(evaluation.evaluation, costs)
-        self.announcer.note_once(trial, costs.notes)
+        for note in costs.notes:
+            self.announcer.note(f"Trial {trial}: {note}.", counted_as=note)
         return {name: getattr(costs, name) for name in LIMITED}
 
     def _trained(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from osanas.errors import CandidateError
@@ -12,6 +11,7 @@ from osanas.evaluation.evaluator import CandidateCosts, Measurer
 from osanas.genotype.architecture import Architecture
 from osanas.store.references import References
 from osanas.store.store import Store
+from osanas.study.events import Say
 from osanas.study.objectives import COST_UNITS
 
 
@@ -55,7 +55,7 @@ class Measuring:
         self.store.save_costs(evaluation, {**vars(costs), "measurement_key": self.key})
 
 
-def measuring_in(store: Store, study_id: int, measurer: Measurer, say: Callable[[str], None]) -> Measuring:
+def measuring_in(store: Store, study_id: int, measurer: Measurer, say: Say) -> Measuring:
     """Puts a measurer to work in a study.
 
     Args:
@@ -69,7 +69,7 @@ def measuring_in(store: Store, study_id: int, measurer: Measurer, say: Callable[
     return Measuring(store, measurer, _watch(store, study_id, measurer, say))
 
 
-def _watch(store: Store, study_id: int, measurer: Measurer, say: Callable[[str], None]) -> DriftWatch | None:
+def _watch(store: Store, study_id: int, measurer: Measurer, say: Say) -> DriftWatch | None:
     reference_ms = measurer.reference_ms
     if reference_ms is None:
         return None

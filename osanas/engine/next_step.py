@@ -151,6 +151,7 @@ class Situation:
         unclaimed: Optuna's trials that were asked for and never begun.
         patience: With repetitions.
         is_time_up: Whether the time limit is reached.
+        is_settled: Whether the search is to end because going on is expected to add next to nothing.
         confirm: Repeated trainings that each member of the front should have at the end; with 0 none is repeated.
         front: Its members, by their mean scores.
         epoch_seconds: Expected seconds of an epoch of a network; None while nothing is known.
@@ -166,6 +167,7 @@ class Situation:
     unclaimed: tuple[int, ...] = ()
     patience: Patience = Patience()
     is_time_up: bool = False
+    is_settled: bool = False
     confirm: int = 0
     front: Sequence[Candidate] = ()
     epoch_seconds: Callable[[Architecture], float | None] = lambda _: None
@@ -214,8 +216,8 @@ def decide(now: Situation, promotion: Callable[[bool], Promotion | None]) -> Act
     if early is not None:
         return early
     is_exhausted = now.is_free and len(now.seen) >= now.at.count
-    may_begin = now.is_free and not is_exhausted
-    due = promotion(may_begin) if len(now.history.rungs) > 1 else None
+    may_begin = now.is_free and not is_exhausted and not now.is_settled
+    due = promotion(may_begin) if len(now.history.rungs) > 1 and not now.is_settled else None
     if due is not None:
         return Promote(due)
     if may_begin:
@@ -228,8 +230,9 @@ def decide(now: Situation, promotion: Callable[[bool], Promotion | None]) -> Act
         return confirming
     if now.others.are_busy:
         return Wait(now.others.holders)
-    name = now.at.space.name
-    return End(f"Every network of the space '{name}' has been evaluated." if is_exhausted else None)
+    if now.is_settled:
+        return End("The search is settled, so it ends here. Without --until-settled the same command goes on.")
+    return End(f"Every network of the space '{now.at.space.name}' has been evaluated." if is_exhausted else None)
 
 
 def _new_candidate(now: Situation) -> Action | None:

@@ -22,6 +22,7 @@ from osanas.engine.checkpoints import Checkpoints
 from osanas.engine.companions import Companions
 from osanas.engine.evaluating import Evaluating
 from osanas.engine.measuring import measuring_in
+from osanas.engine.news import News
 from osanas.engine.next_step import (
     Action,
     Adopt,
@@ -83,7 +84,9 @@ class Worker:
         # the time of the study's creation keeps apart studies of one name in several databases
         self._checkpoints = Checkpoints(self.folder / "checkpoints", f"{int(self.record.created_at * 1000):x}")
         self._sync = OptunaSync(self.study, self.record.objectives, self.record.limits)
-        self._told: set[int] | None = None  # trials that ended, as far as they were told or had ended before
+        self._share: float | None = None  # of the hypervolume that is expected in the end
+        self._is_settled = False
+        self._news = News()
 
     @property
     def _config(self) -> StudyConfig:
@@ -164,6 +167,7 @@ class Worker:
             unclaimed=tuple(trial.number for trial in left),
             patience=self.patience,
             is_time_up=is_time_up,
+            is_settled=self._config.until_settled and self._is_settled,
             confirm=self._config.confirm,
             front=now.front.candidates,
             epoch_seconds=self._epoch_seconds,
@@ -184,21 +188,14 @@ class Worker:
         """Brings Optuna, the listener and the checkpoints up to date."""
         for failure in self.companions.failures():
             self.announcer.note(failure)
-        settled = set(self._sync.settle(now.unfinished, now.evaluations, now.duplicates))
-        ended = {candidate.trial for candidate in now.trials if candidate.status not in ("running", "waiting")}
-        if self._told is None:
-            self._told = ended - settled
-        news, self._told = ended - self._told, self._told | ended
-        for candidate in now.trials:
-            if candidate.trial in news:
-                self.announcer.tell(
-                    CandidateDone(
-                        candidate, now.trained, self._config.trials, len(now.front.candidates), now.front.hypervolume
-                    )
-                )
+        settled = self._sync.settle(now.unfinished, now.evaluations, now.duplicates)
+        front, target = now.front, self._config.trials
+        for one in self._news.of(now.trials, settled):
+            size, volume = len(front.candidates), front.hypervolume
+            self.announcer.tell(CandidateDone(one, now.trained, target, size, volume, self._share, self._is_settled))
         if now.files:
-            front = {member.digest for member in now.front.candidates}
-            needed = [self._checkpoints.path(digest) for digest in worth_keeping(now.history, front)]
+            members = {member.digest for member in front.candidates}
+            needed = [self._checkpoints.path(digest) for digest in worth_keeping(now.history, members)]
             repeats = [one for one in now.evaluations if one.repeat and one.status == "running"]
             needed += [self._checkpoints.path(one.digest, one.repeat) for one in repeats]
             self._checkpoints.tidy(now.files, needed)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from osanas.errors import CandidateError
 from osanas.genotype.architecture import Architecture, Stage, Stem
+from osanas.study.events import Say
 from osanas.study.records import DRIFT
 
 REFERENCE = Architecture(
@@ -78,12 +79,11 @@ class DriftWatch:
 
     measure: Callable[[], float]
     series: Series
-    say: Callable[[str], None]
+    say: Say
     sleep: Callable[[float], None] = time.sleep
     _until_check: int = 0
     _since_good: list[tuple[str, str]] = field(default_factory=list)
     _drifting: bool = False
-    _said: bool = False
 
     def before_measuring(self) -> None:
         """Checks the device at the start of a run and every ``EVERY`` measurements.
@@ -97,7 +97,10 @@ class DriftWatch:
         try:
             self._check()
         except CandidateError as error:  # such as a runtime that does not take it
-            self._say_once(f"The reference network cannot be measured, so drift of the device goes unseen: {error}")
+            self.say(
+                f"The reference network cannot be measured, so drift of the device goes unseen: {error}",
+                counted_as="the reference network could not be measured",
+            )
 
     def measured(self, key_digest: str, network: str) -> None:
         """Notes a measurement that has been stored."""
@@ -126,13 +129,9 @@ class DriftWatch:
             return
         self.series.flag_drift(self._since_good)
         change = "more" if latency > median else "less"
-        self._say_once(
+        self.say(
             f"The device has drifted: the reference network took {latency:.3g} ms, {abs(latency / median - 1):.0%} "
             f"{change} than the {median:.3g} ms of {len(series)} earlier checks, also after a pause. What is measured "
-            f"from the last good check to the next carries the flag '{DRIFT}'; 'osanas show' names those trials."
+            f"from the last good check to the next carries the flag '{DRIFT}'; 'osanas show' names those trials.",
+            counted_as="the reference network had drifted",
         )
-
-    def _say_once(self, text: str) -> None:
-        if not self._said:
-            self._said = True
-            self.say(text)

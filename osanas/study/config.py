@@ -46,6 +46,8 @@ class StudyConfig(Limits):
     trials: PositiveInt = 200
     timeout: PositiveFloat | None = None
     """Seconds after which no further candidate is started."""
+    until_settled: bool = False
+    """Whether the search ends as soon as going on is expected to add next to nothing."""
     workers: PositiveInt | None = None
     """Processes that train at once on this machine; None is one for each processor, up to four, but one on a GPU."""
     seed: NonNegativeInt = 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 from osanas.genotype.architecture import Architecture
 from osanas.study.records import Candidate, CurvePoint, Holder, StudyRecord
@@ -43,13 +44,25 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class CandidateDone:
-    """A trial ended, whatever its status."""
+    """A trial ended, whatever its status and whoever did it.
+
+    Attributes:
+        candidate: What is known of it.
+        trained: Distinct candidates trained so far, at least to the first rung.
+        target: How many there are to be.
+        front_size: Members of the front.
+        hypervolume: Of the front.
+        share: The hypervolume as a share of what the search is expected to end with, 0 to 1; None if it is not known.
+        is_settled: Whether going on is expected to add next to nothing.
+    """
 
     candidate: Candidate
     trained: int
     target: int
     front_size: int
     hypervolume: float
+    share: float | None = None
+    is_settled: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,18 +84,32 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Note:
-    """Something a reader of the results should know."""
+    """Something a reader of the results should know.
+
+    Attributes:
+        text: Sentences.
+        counted_as: What happened in a clause, if it may happen often: then the first text suffices, and a count.
+    """
 
     text: str
+    counted_as: str | None = None
 
 
 Event = SearchStarted | CandidateStarted | EpochDone | CandidateDone | Remeasuring | Waiting | Note
 Listener = Callable[[Event], None]
 
 
+class Say(Protocol):
+    """Says something, as ``Announcer.note``."""
+
+    def __call__(self, text: str, counted_as: str | None = None) -> None:
+        """Says it."""
+        ...
+
+
 @dataclass
 class Announcer:
-    """Tells a listener, and remembers what has been said.
+    """Tells a listener.
 
     Attributes:
         listener: Told of everything.
@@ -91,7 +118,6 @@ class Announcer:
 
     listener: Listener
     error: Exception | None = None
-    _said: set[str] = field(default_factory=set)
 
     def tell(self, event: Event) -> None:
         """Hands an event on."""
@@ -101,13 +127,6 @@ class Announcer:
             self.error = error
             raise
 
-    def note(self, text: str) -> None:
-        """Says something that a reader of the results should know."""
-        self.tell(Note(text))
-
-    def note_once(self, trial: int, notes: Iterable[str]) -> None:
-        """Tells of the first trial to which each note applies."""
-        for note in notes:
-            if note not in self._said:
-                self._said.add(note)
-                self.note(f"Trial {trial}: {note}. It is not said again for later trials.")
+    def note(self, text: str, counted_as: str | None = None) -> None:
+        """Says something that a reader of the results should know, as in ``Note``."""
+        self.tell(Note(text, counted_as))

@@ -16,7 +16,7 @@ from osanas.evaluation.evaluator import CandidateCosts
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.space import SearchSpace
 from osanas.store.store import Store
-from osanas.study.events import Announcer, Event, Note
+from osanas.study.events import Announcer, Event
 from osanas.study.objectives import Limits
 from tests.fakes import SMALL, TableEvaluator, costs_of
 
@@ -73,16 +73,7 @@ def test_what_is_not_a_members_own_ends_the_search(store: Store) -> None:
         evaluating(store, evaluator, Announcer(lambda _: None, error=evaluator.error)).price(MEMBER)
 
 
-def test_an_announcer_says_a_note_once_and_remembers_what_its_listener_raised() -> None:
-    heard: list[Event] = []
-    announcer = Announcer(heard.append)
-    announcer.note_once(3, ["measured contended"])
-    announcer.note_once(4, ["measured contended", "measured hot"])
-    assert heard == [
-        Note("Trial 3: measured contended. It is not said again for later trials."),
-        Note("Trial 4: measured hot. It is not said again for later trials."),
-    ]
-
+def test_an_announcer_remembers_what_its_listener_raised() -> None:
     def deaf(_: Event) -> None:
         raise BrokenPipeError
 

@@ -18,6 +18,7 @@ from osanas.genotype.space import SearchSpace
 from osanas.store.references import References
 from osanas.store.store import Store
 from osanas.study.config import StudyConfig
+from osanas.study.events import Announcer, Event, Note
 from osanas.study.records import DRIFT
 from tests.fakes import SMALL, TableEvaluator, costs_of
 
@@ -90,10 +91,10 @@ def test_what_concerns_the_whole_run_is_said_at_its_beginning(store: Store) -> N
         def notes(self) -> tuple[str, ...]:
             return ("energy is estimated, not measured: no meter.",)
 
-    said: list[str] = []
-    assert measuring_in(store, 1, Noted(), said.append).watch is None
-    assert said == ["Energy is estimated, not measured: no meter."]
-    watched = measuring_in(store, 1, TableEvaluator(reference_ms=lambda: 1.0), said.append)
+    said: list[Event] = []
+    assert measuring_in(store, 1, Noted(), Announcer(said.append).note).watch is None
+    assert said == [Note("Energy is estimated, not measured: no meter.")]
+    watched = measuring_in(store, 1, TableEvaluator(reference_ms=lambda: 1.0), Announcer(said.append).note)
     watched.costs(MEMBERS[0])
     assert References(store, 1, "table").good_ms() == [1.0] * LEAST
     watched.costs(MEMBERS[0])  # from the database, which is no reason to look at the device
@@ -102,11 +103,12 @@ def test_what_concerns_the_whole_run_is_said_at_its_beginning(store: Store) -> N
 
 def test_what_is_measured_while_the_device_drifts_is_flagged(store: Store) -> None:
     latencies_ms = [1.0] * LEAST + [1.3] * 4 + [1.0]
-    said: list[str] = []
-    watch = DriftWatch(lambda: latencies_ms.pop(0), References(store, 1, "s1"), said.append, lambda _: None)
+    said: list[Event] = []
+    say = Announcer(said.append).note
+    watch = DriftWatch(lambda: latencies_ms.pop(0), References(store, 1, "s1"), say, lambda _: None)
     measuring = Measuring(store, two(), watch)
     for member in MEMBERS[: 2 * EVERY + 1]:
         measuring.costs(member)
     flags = [found.flags for m in MEMBERS if (found := store.measurement_record("s1", m.digest)) is not None]
     assert flags == [(DRIFT,)] * 2 * EVERY + [()]
-    assert len(said) == 1
+    assert [note.counted_as for note in said if isinstance(note, Note)] == ["the reference network had drifted"]

@@ -26,6 +26,7 @@ from osanas.models.backbone import OSABackbone
 from osanas.store.references import References
 from osanas.store.store import Store
 from osanas.study.config import StudyConfig
+from osanas.study.events import Announcer, Event, Note
 from osanas.study.recipe import Recipe
 from osanas.study.records import DRIFT
 from osanas.tasks.classification.data import load
@@ -221,18 +222,20 @@ def quick(meter: Meter) -> NetworkMeasurer:
 
 def test_in_a_study_the_device_is_watched_and_measurements_are_kept_whole(store: Store) -> None:
     study = store.register_study("s", {}, config(), {})
-    said: list[str] = []
+    said: list[Event] = []
     meter = Meter(notes=("energy is estimated, not measured: there is no RAPL zone",))
     measurer = quick(meter)
-    working = measuring_in(store, study.id, measurer, said.append)
-    assert said == ["Energy is estimated, not measured: there is no RAPL zone."]
+    working = measuring_in(store, study.id, measurer, Announcer(said.append).note)
+    assert said == [Note("Energy is estimated, not measured: there is no RAPL zone.")]
     costs = working.costs(MEMBER)
     series = References(store, study.id, measurer.keys().search.digest)
     assert len(series.good_ms()) == LEAST
     record = store.measurement_record(measurer.keys().search.digest, MEMBER.digest)
     assert record is not None
     assert Measurement.from_dict(record.result).to_dict() == costs.result
-    again = measuring_in(store, store.register_study("t", {}, config(), {}).id, quick(meter), lambda _: None)
+    again = measuring_in(
+        store, store.register_study("t", {}, config(), {}).id, quick(meter), Announcer(lambda _: None).note
+    )
     assert again.costs(MEMBER) == costs
     assert len(meter.asked) == 1
 
@@ -244,7 +247,7 @@ def test_full_measurements_have_a_key_of_their_own(store: Store) -> None:
     key = measurer.keys().final
     stored = {**measurer.measure(MEMBER).result, "latency_ms": 99.0}
     store.save_measurement(key.digest, key.document, MEMBER.digest, stored)
-    working = measuring_in(store, study.id, measurer, lambda _: None)
+    working = measuring_in(store, study.id, measurer, Announcer(lambda _: None).note)
     assert working.costs(MEMBER, in_full=True).latency_ms == 99.0
     assert len(meter.asked) == 1
     assert working.costs(MEMBER).latency_ms != 99.0
@@ -253,7 +256,7 @@ def test_full_measurements_have_a_key_of_their_own(store: Store) -> None:
 
 def test_a_failed_reading_is_no_result_for_ever(store: Store) -> None:
     study = store.register_study("s", {}, config(), {})
-    working = measuring_in(store, study.id, quick(Meter(None)), lambda _: None)
+    working = measuring_in(store, study.id, quick(Meter(None)), Announcer(lambda _: None).note)
     with pytest.raises(EnvironmentFailure, match="gave no reading"):
         working.costs(MEMBER)
     assert replace(working, measurer=quick(Meter())).costs(MEMBER).energy_mj == 5.0
@@ -262,7 +265,7 @@ def test_a_failed_reading_is_no_result_for_ever(store: Store) -> None:
 def test_what_is_stored_while_the_device_drifts_is_marked(store: Store) -> None:
     latencies_ms = [1.0] * LEAST + [1.3] * 4 + [1.0]
     series = References(store, store.register_study("s", {}, config(), {}).id, "m1:k")
-    watch = DriftWatch(lambda: latencies_ms.pop(0), series, lambda _: None, lambda _: None)
+    watch = DriftWatch(lambda: latencies_ms.pop(0), series, Announcer(lambda _: None).note, lambda _: None)
     networks = [str(number) for number in range(2 * EVERY + 1)]
     for network in networks:
         watch.before_measuring()

@@ -15,17 +15,10 @@ def test_everything_is_handed_on() -> None:
     assert announcer.error is None
 
 
-def test_a_note_on_trials_is_said_of_the_first_alone() -> None:
+def test_a_note_may_be_counted() -> None:
     heard: list[Event] = []
-    announcer = Announcer(heard.append)
-    announcer.note_once(3, ["measured hot", "measured noisy"])
-    announcer.note_once(4, ["measured noisy", "measured slow"])
-    announcer.note_once(5, [])
-    assert heard == [
-        Note("Trial 3: measured hot. It is not said again for later trials."),
-        Note("Trial 3: measured noisy. It is not said again for later trials."),
-        Note("Trial 4: measured slow. It is not said again for later trials."),
-    ]
+    Announcer(heard.append).note("Trial 3: measured hot.", counted_as="measured hot")
+    assert heard == [Note("Trial 3: measured hot.", "measured hot")]
 
 
 def test_what_a_listener_raises_is_remembered_and_goes_on() -> None:

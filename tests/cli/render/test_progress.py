@@ -1,158 +1,49 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from rich.console import Console
-from rich.progress import Progress, TextColumn
 
-from osanas.cli.render.numbers import duration
-from osanas.cli.render.progress import _Clock, _Lines, _Live, progress
-from osanas.genotype.space import SearchSpace
-from osanas.study.config import StudyConfig
-from osanas.study.events import CandidateDone, CandidateStarted, EpochDone, Note, Remeasuring, SearchStarted, Waiting
-from osanas.study.records import Candidate, CurvePoint, Holder, StudyRecord
-from tests.fakes import SMALL
-
-MEMBER = SearchSpace.from_dict(SMALL).smallest()
-IDENTITY = {"objectives": ["accuracy", "latency_ms", "energy_mj"], "energy_source": "rapl", "rungs": [1]}
+from osanas.cli.render.progress import ROWS, Terminal, progress, say
+from osanas.cli.render.progress_lines import SETTLED
+from osanas.study.events import CandidateDone, Note, Remeasuring
+from tests.cli.render.events import COMPLETE, STARTED, begun, candidate_started, epoch_done
 
 
-def begun(*, trained: int = 2, trials: int = 6, size: int = 144, **identity: Any) -> SearchStarted:
-    config = StudyConfig(sampler="tpe", trials=trials)
-    record = StudyRecord(1, "s", IDENTITY | identity, config, {"name": "Fast CPU"}, 0.0)
-    return SearchStarted(record, "sqlite:///studies/s/study.db", "small", size, trained)
+@pytest.fixture
+def terminal() -> Terminal:
+    return Terminal(Console(file=io.StringIO(), width=80, force_terminal=True))
 
 
-STARTED = begun()
-COMPLETE = Candidate(
-    trial=7,
-    digest="a1:0",
-    status="complete",
-    epochs=1,
-    score=0.9,
-    latency_ms=1.23456,
-    energy_mj=None,
-    energy_source=None,
-    parameters=1000,
-    multiply_adds=10**6,
-    memory_access_elements=10,
-    reason=None,
-    training_seconds=1.0,
-    architecture=MEMBER,
-)
+def shown(terminal: Terminal) -> list[str]:
+    """The lines on the screen now, without control characters."""
+    console = Console(file=io.StringIO(), width=80)
+    console.print(terminal.shown())
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
 
 
-def epoch_done(trial: int, epoch: int, score: float) -> EpochDone:
-    return EpochDone(trial, CurvePoint(epoch, 1.0, 1.0, score, 0.1), 5)
-
-
-def lines() -> _Lines:
-    return _Lines(Console(file=io.StringIO()))
-
-
-def test_opening() -> None:
-    assert lines().line(STARTED).splitlines() == [
-        "study s in sqlite:///studies/s/study.db",
-        "space small (144 members), sampler tpe, 1 epoch a candidate, 6 candidates; 2 trained already",
-        "objectives accuracy, latency_ms, energy_mj on Fast CPU, energy rapl",
-    ]
-    fresh = begun(trained=0, trials=1, rungs=[5], energy_source=None, size=3 * 10**11)
-    assert lines().line(fresh).splitlines()[1:] == [
-        "space small (3.0e+11 members), sampler tpe, 5 epochs a candidate, 1 candidate",
-        "objectives accuracy, latency_ms, energy_mj on Fast CPU",
-    ]
-    assert lines().line(begun(rungs=[1, 3, 9])).splitlines()[1] == (
-        "space small (144 members), sampler tpe, 1, 3 or 9 epochs a candidate, 6 candidates; 2 trained already"
-    )
-
-
-def test_the_rung_and_promotions_are_told() -> None:
-    told = lines()
-    told.line(begun(rungs=[1, 3]))
-    first = told.line(CandidateDone(COMPLETE, 3, 6, 1, 0.1))
-    assert first.startswith("3/6  trial 7  1 epoch  accuracy 0.9000  ")
-    promoted = replace(COMPLETE, trial=9, epochs=3, promoted_from=7)
-    assert told.line(CandidateDone(promoted, 3, 6, 1, 0.1)).startswith(
-        "3/6  trial 9  3 epochs, promoted from 7  accuracy"
-    )
-    stopped = replace(promoted, status="failed", reason="The loss is nan.")
-    assert told.line(CandidateDone(stopped, 3, 6, 1, 0.1)) == (
-        "3/6  trial 9  3 epochs, promoted from 7  failed: The loss is nan."
-    )
-
-
-@pytest.mark.parametrize("rungs", [[3], [1, 3]])
-def test_a_repeat_is_told_as_one(rungs: list[int]) -> None:
-    told = lines()
-    told.line(begun(rungs=rungs))
-    repeat = replace(COMPLETE, epochs=3, repeat=2)
-    line = told.line(CandidateDone(repeat, 3, 6, 1, 0.1))
-    assert line.startswith("3/6  trial 7  3 epochs, repeat 2  accuracy 0.9000  ")
-
-
-def test_a_candidate_a_line() -> None:
-    now = [1000.0]
-    told = _Lines(Console(file=io.StringIO()), clock=_Clock(now=lambda: now[0]))
-    told.line(STARTED)
-    now[0] += 10
-    assert told.line(CandidateDone(COMPLETE, 3, 6, 1, 0.123456)) == (
-        "3/6  trial 7  accuracy 0.9000  1.23 ms  - mJ  front 1  hypervolume 0.1235  30 s left"
-    )
-    stopped = replace(COMPLETE, status="infeasible", reason="latency_ms 2 over the limit 1")
-    assert told.line(CandidateDone(stopped, 3, 6, 1, 0.1)) == "3/6  trial 7  infeasible: latency_ms 2 over the limit 1"
-
-
-def test_duplicates_are_counted() -> None:
-    told = lines()
-    told.line(STARTED)
-    duplicate = replace(COMPLETE, status="duplicate", reason="the network of trial 1")
-    assert [told.line(CandidateDone(duplicate, 2, 6, 1, 0.1)) for _ in range(20)] == [""] * 20
-    assert told.line(CandidateDone(COMPLETE, 6, 6, 1, 0.1)).endswith("hypervolume 0.1  (after 20 duplicates)")
-    assert told.line(CandidateDone(COMPLETE, 6, 6, 1, 0.1)).endswith("hypervolume 0.1")
-
-
-def test_other_events() -> None:
-    told = lines()
-    waiting = Waiting((Holder(3, "host", 42),))
-    assert told.line(waiting) == "waiting for other workers: trial 3 (host, pid 42)"
-    assert told.line(waiting) == ""  # said already
-    assert told.line(Waiting(())) == "waiting for other workers"
-    assert told.line(Note("text [with] brackets")) == "text [with] brackets"
-    assert (
-        told.line(CandidateStarted(1, MEMBER, 3, None, continued=True))
-        == "trial 1 goes on where another process left it"
-    )
-    assert told.line(CandidateStarted(1, MEMBER, 3, None, continued=False)) == ""
-    assert told.line(epoch_done(1, 1, 0.5)) == ""
-
-
-def test_measuring_again_is_a_line_at_its_beginning() -> None:
-    told = lines()
-    assert told.line(Remeasuring(7, 1, 3, in_full=True)) == "measuring the front in full: 3 candidates"
-    assert told.line(Remeasuring(8, 2, 3, in_full=True)) == ""
-    assert told.line(Remeasuring(7, 1, 1, in_full=False)) == "measuring the front of an earlier key again: 1 candidate"
+def said(terminal: Terminal) -> list[str]:
+    """What moved up above it."""
+    text = terminal.console.file.getvalue()  # type: ignore[attr-defined]
+    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).splitlines()]
 
 
 @pytest.mark.parametrize(("typed", "answer"), [("y\n", True), ("n\n", False), ("\n", False)])
-def test_a_question_in_a_terminal(monkeypatch: pytest.MonkeyPatch, typed: str, answer: bool) -> None:
-    console = Console(file=io.StringIO(), width=80)
-    bar = Progress(TextColumn("{task.fields[status]}"), console=console)
-    live = _Live(console, bar, bar.add_task("", status=""), _Lines(console, is_brief=True))
+def test_a_question_in_a_terminal(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, typed: str, answer: bool
+) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    with bar:
-        assert live.ask("Again?") is answer
+    with terminal.live:
+        assert terminal.ask("Again?") is answer
 
 
-def test_no_answer_is_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
-    console = Console(file=io.StringIO(), width=80)
-    bar = Progress(TextColumn("{task.fields[status]}"), console=console)
-    live = _Live(console, bar, bar.add_task("", status=""), _Lines(console, is_brief=True))
+def test_no_answer_is_an_interruption(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    with bar, pytest.raises(KeyboardInterrupt):
-        live.ask("Again?")
+    with terminal.live, pytest.raises(KeyboardInterrupt):
+        terminal.ask("Again?")
 
 
 def test_nobody_is_asked_without_a_terminal() -> None:
@@ -160,58 +51,90 @@ def test_nobody_is_asked_without_a_terminal() -> None:
         assert ask is None
 
 
+def test_without_a_terminal_counts_come_last(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as (listener, _):
+        for trial in range(3):
+            listener(Note(f"Trial {trial}: noisy.", counted_as="noisy"))
+        listener(Note("the end"))
+    assert capsys.readouterr().err.splitlines() == [
+        "Trial 0: noisy. Further ones are counted.",
+        "the end",
+        "3 times: noisy",
+    ]
+
+
 def test_brackets_are_no_markup() -> None:
-    told = lines()
-    told.listen(Note("a [bold]b[/bold] c"))
-    assert told.console.file.getvalue() == "a [bold]b[/bold] c\n"  # type: ignore[attr-defined]
+    console = Console(file=io.StringIO())
+    say(console, "a [bold]b[/bold] c", "")
+    assert console.file.getvalue() == "a [bold]b[/bold] c\n"  # type: ignore[attr-defined]
 
 
-def test_live_status() -> None:
-    console = Console(file=io.StringIO(), width=80)
-    bar = Progress(TextColumn("{task.fields[status]}"), console=console)
-    task = bar.add_task("", total=None, status="preparing")
-    live = _Live(console, bar, task, _Lines(console, is_brief=True))
-
-    def shown() -> tuple[float, float | None, list[str]]:
-        return bar.tasks[0].completed, bar.tasks[0].total, bar.tasks[0].fields["status"].splitlines()
-
-    live.listen(STARTED)
-    assert shown() == (2, 6, ["2/6  "])
-    live.listen(CandidateStarted(7, MEMBER, 5, None, continued=False))
-    assert shown() == (2, 6, ["2/6  trial 7: measuring"])
-    live.listen(CandidateStarted(7, MEMBER, 5, 4, continued=False))
-    assert shown() == (2, 6, ["2/6  trial 7: promoted from 4"])
-    live.listen(epoch_done(7, 3, 0.75))
-    assert shown() == (2, 6, ["2/6  trial 7: epoch 3/5, accuracy 0.7500"])
-    live.listen(CandidateDone(COMPLETE, 3, 6, 2, 0.5))
-    completed, total, status = shown()
-    assert (completed, total) == (3, 6)
-    assert status[1].startswith("front 2, hypervolume 0.5, ")
-    assert status[1].endswith(" left")
-    live.listen(Remeasuring(7, 2, 3, in_full=True))
-    assert shown()[2][0] == "3/6  trial 7: measuring in full, 2 of 3"
-    live.listen(Remeasuring(7, 1, 3, in_full=False))
-    assert shown()[2][0] == "3/6  trial 7: measuring again, 1 of 3"
-    live.listen(epoch_done(8, 1, 0.25))
-    assert console.file.getvalue().splitlines()[-2] == "3/6  trial 7  accuracy 0.9000  1.23 ms  - mJ"  # type: ignore[attr-defined]
-    assert shown()[2] == ["3/6  trial 8: epoch 1/5, accuracy 0.2500", status[1]]
+def test_a_candidate_is_one_row_that_is_rewritten(terminal: Terminal) -> None:
+    terminal.listen(begun(rungs=[1, 3]))
+    terminal.listen(CandidateDone(COMPLETE, 3, 6, 1, 0.1))
+    other = replace(COMPLETE, trial=8, digest="a1:1", score=0.5)
+    terminal.listen(CandidateDone(other, 4, 6, 1, 0.1))
+    promoted = replace(COMPLETE, trial=9, epochs=3, promoted_from=7, score=0.95)
+    terminal.listen(CandidateDone(promoted, 4, 6, 1, 0.1))
+    assert [line for line in shown(terminal) if "trial" in line] == [
+        "4/6  trial 8  acc 0.500  1.23 ms  - mJ  1 of 3 epochs",
+        "4/6  trial 9  acc 0.950  1.23 ms  - mJ  3 of 3 epochs, from 7",
+    ]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (5000, "83 min"), (9000, "2.5 h")]
-)
-def test_duration(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+def test_only_the_last_candidates_are_shown(terminal: Terminal) -> None:
+    terminal.listen(STARTED)
+    for trial in range(3 * ROWS):
+        terminal.listen(CandidateDone(replace(COMPLETE, trial=trial, digest=f"a1:{trial}"), trial, 99, 1, 0.1))
+    rows = [line.split()[2] for line in shown(terminal) if "acc" in line]
+    assert rows == [str(trial) for trial in range(2 * ROWS, 3 * ROWS)]
 
 
-def test_the_score_of_another_task_is_told_by_its_name() -> None:
-    told = lines()
-    told.line(begun(objectives=["dice", "latency_ms"]))
-    assert "trial 7  dice 0.9000  1.23 ms" in told.line(CandidateDone(COMPLETE, 3, 6, 1, 0.1))
+def test_the_status(terminal: Terminal) -> None:
+    def status() -> list[str]:
+        return [str(line) for line in terminal.bar.tasks[0].fields["status"].splitlines()]
+
+    terminal.listen(STARTED)
+    assert status() == ["2/6  "]
+    assert (terminal.bar.tasks[0].completed, terminal.bar.tasks[0].total) == (2, 6)
+    terminal.listen(candidate_started(7))
+    assert status() == ["2/6  trial 7: measuring"]
+    terminal.listen(candidate_started(7, 4))
+    assert status() == ["2/6  trial 7: promoted from 4"]
+    terminal.listen(replace(candidate_started(7), repeat=2))
+    assert status() == ["2/6  trial 7: repeat 2"]
+    terminal.listen(epoch_done(7, 3, 0.75))
+    assert status() == ["2/6  trial 7: epoch 3/5, accuracy 0.7500"]
+    terminal.listen(CandidateDone(COMPLETE, 3, 6, 2, 0.5, share=0.5))
+    assert terminal.bar.tasks[0].completed == 3
+    assert status()[1].startswith("front 2, 50 % of the expected end, ")
+    assert status()[1].endswith(" left")
+    terminal.listen(Remeasuring(7, 2, 3, in_full=True))
+    assert status()[0] == "3/6  trial 7: measuring in full, 2 of 3"
+    terminal.listen(Remeasuring(7, 1, 3, in_full=False))
+    assert status()[0] == "3/6  trial 7: measuring again, 1 of 3"
 
 
-def test_no_time_left_is_told_without_a_candidate() -> None:
-    clock = _Clock()
-    clock.start(5)
-    assert clock.left(5, 10) == ""
-    assert clock.left(10, 10) == ""
+def test_what_is_said_moves_up(terminal: Terminal) -> None:
+    terminal.listen(STARTED)
+    terminal.listen(CandidateDone(COMPLETE, 3, 6, 2, 0.5, share=1.0, is_settled=True))
+    terminal.listen(CandidateDone(replace(COMPLETE, status="duplicate"), 3, 6, 2, 0.5, share=1.0, is_settled=True))
+    terminal.listen(Note("Something else."))
+    text = " ".join(said(terminal))
+    assert text.count(SETTLED) == 1
+    assert text.endswith("Something else.")
+    assert "acc 0" not in text
+
+
+def test_everything_fits_80_columns(terminal: Terminal) -> None:
+    terminal.listen(begun(rungs=[10, 30, 100], size=10**18, trials=200))
+    long = replace(COMPLETE, trial=1234, epochs=100, promoted_from=1000, energy_mj=12345.6)
+    terminal.listen(CandidateDone(replace(long, epochs=10), 199, 200, 12, 0.5, share=1.0))
+    terminal.listen(CandidateDone(long, 199, 200, 12, 0.5, share=1.0))
+    over = replace(long, digest="a1:2", status="infeasible", reason="latency_ms 12 over the limit 10, " * 5)
+    terminal.listen(CandidateDone(over, 199, 200, 12, 0.5, share=1.0))
+    terminal.listen(epoch_done(1234, 3, 0.75))
+    lines = shown(terminal) + said(terminal)
+    assert max(map(len, lines)) <= 80
+    assert any(line.endswith("…") for line in lines)
+    assert any("front 12, 100 % of the expected end, " in line for line in lines)
