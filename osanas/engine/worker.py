@@ -22,6 +22,7 @@ from osanas.engine.checkpoints import Checkpoints
 from osanas.engine.companions import Companions
 from osanas.engine.evaluating import Evaluating
 from osanas.engine.measuring import measuring_in
+from osanas.engine.news import News
 from osanas.engine.next_step import (
     Action,
     Adopt,
@@ -40,7 +41,7 @@ from osanas.engine.optuna_sync import OptunaSync, unclaimed
 from osanas.engine.reference import with_reference
 from osanas.engine.remeasure import Question, Remeasurement
 from osanas.engine.repeats import Repeat
-from osanas.engine.samplers import FirstRungs, KnownCostSampler, make_sampler
+from osanas.engine.samplers import study_to_ask
 from osanas.engine.snapshot import Snapshot
 from osanas.engine.starting_points import StartingPoints
 from osanas.errors import SearchFailed, TrainingStopped
@@ -131,19 +132,12 @@ class Worker:
         self.record = with_reference(self.record, self.at, self.trainer.score, measuring)
         # workers of equal seeds propose equal candidates
         self._strategy = KnownCost(Features(self.at), self._config.seed + 1_000_003 * now.others.older)
-        self._asked = self._study_to_ask(now)
+        self._asked = study_to_ask(
+            self.study, self._config, self._strategy, lambda: self._now.history, older=now.others.older
+        )
         left_out = StartingPoints(self.at, limits).left_out
         if left_out:
             self.announcer.note(f"Starting points over a limit are left out: {'; '.join(left_out)}.")
-
-    def _study_to_ask(self, now: Snapshot) -> optuna.study.Study:
-        # a seed that differs between runs and workers, since samplers of equal seeds repeat each other
-        done = len(self.study.get_trials(deepcopy=False))
-        seed = (self._config.seed * 1_000_003 + done * 1009 + now.others.older) % 2**32
-        if self._config.sampler == "known-cost":
-            known_cost = KnownCostSampler(self._strategy, lambda: self._now.history, seed)
-            return FirstRungs(self.study, known_cost)
-        return FirstRungs(self.study, make_sampler(self._config.sampler, seed))
 
     # a step ------------------------------------------------------------------------------------------------------
 
