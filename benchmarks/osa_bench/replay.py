@@ -1,179 +1,149 @@
-"""A search on OSA-bench: seconds instead of hours, no database, every decision the one of a real search.
+"""Searches replayed on OSA-bench: each chooses among the rows that it has not seen, and gets what was measured.
 
-The space has no starting points, so no method gets any. A method trains its candidates with the bench's training seed
-equal to its own seed.
-
-    python benchmarks/osa_bench/replay.py --method tpe --seed 0 --epochs 1800
+Model-based methods choose by their own acquisition over the rows. Optuna's samplers propose freely, get the unseen row
+that is nearest to their proposal (by the steps between the indices), and are told that row's parameters and values.
+The ladder goes by the same shares for all. The space has no starting points, so no method gets any.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Literal, Protocol, get_args
 
+import numpy as np
 import optuna
 
-from benchmarks.osa_bench.bench import EPOCHS, FOLDER, OsaBench
-from osanas.engine.next_step import Patience
+from benchmarks.osa_bench.bench import EPOCHS, Table
 from osanas.engine.optuna_study import distributions
 from osanas.engine.samplers import make_sampler
-from osanas.errors import OsanasError
-from osanas.genotype.architecture import Architecture
-from osanas.pareto import Direction, front, hypervolume
 from osanas.strategy.features import Features
 from osanas.strategy.history import CandidateState, History
-from osanas.strategy.known_cost import KnownCost, Price
+from osanas.strategy.known_cost import KnownCost, worth_of
 from osanas.strategy.ladder import Promotion, next_promotion
 from osanas.study.config import OptunaSampler
 from osanas.study.objectives import Limits
-from osanas.study.records import Outcome
 
-Method = Literal["random", "tpe", "nsga2", "gp", "ladder", "known-cost", "default"]
+Method = Literal["default", "two-rungs", "no-ladder", "tpe-ladder", "tpe", "gp", "nsga2", "random"]
 METHODS: tuple[Method, ...] = get_args(Method)
-
-DIRECTIONS: tuple[Direction, Direction] = ("maximize", "minimize")
-RUNGS = (1, 3, EPOCHS)
+RUNGS = (2, 4, EPOCHS)
 
 
 @dataclass(frozen=True)
-class Training:
-    """A candidate trained to a rung.
+class Step:
+    """What a search had when a candidate was fully trained.
 
     Attributes:
-        spent: Epochs trained by the whole search when it is done.
-        rung: Epochs behind its accuracy.
-        accuracy: On the validation images.
+        epochs: Trained until then by the whole search.
+        seconds: The time that they took when the table was made.
+        share: Its hypervolume, as a share of that of all rows.
     """
 
-    spent: int
-    architecture: Architecture
-    rung: int
-    accuracy: float
-    latency_ms: float
+    epochs: int
+    seconds: float
+    share: float
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What a search did.
+    """A replayed search.
 
     Attributes:
-        reference: Of the hypervolumes: accuracy, latency in ms.
-        trainings: In the order of time.
-        duplicates: Proposals of candidates that were known; they cost nothing.
-        seconds: Wall time, nearly all of it spent on deciding.
+        method: Which.
+        seed: Of the method.
+        steps: One a full training.
+        candidates: How many rows it looked at.
+        full: How many of them it trained in full.
+        deciding_s: Seconds spent on deciding.
     """
 
-    method: str
+    method: Method
     seed: int
-    reference: tuple[float, float]
-    trainings: tuple[Training, ...]
-    duplicates: int
-    seconds: float
+    steps: tuple[Step, ...]
+    candidates: int
+    full: int
+    deciding_s: float
 
-    def front(self, spent: int | None = None) -> list[Training]:
-        """The non-dominated among the candidates fully trained within that many epochs; None is all of them."""
-        full = [one for one in self.trainings if one.rung == EPOCHS and (spent is None or one.spent <= spent)]
-        return [full[index] for index in front([(one.accuracy, one.latency_ms) for one in full], DIRECTIONS)]
-
-    def hypervolumes(self) -> list[tuple[int, float]]:
-        """Epochs spent and hypervolume of the front after each full training."""
-        points: list[tuple[float, float]] = []
-        found = []
-        for one in self.trainings:
-            if one.rung == EPOCHS:
-                points.append((one.accuracy, one.latency_ms))
-                points = [points[index] for index in front(points, DIRECTIONS)]
-                found.append((one.spent, hypervolume(points, DIRECTIONS, self.reference)))
-        return found
-
-    def hypervolume(self, spent: int | None = None) -> float:
-        """Hypervolume of the front within that many epochs."""
-        return max((volume for at, volume in self.hypervolumes() if spent is None or at <= spent), default=0.0)
-
-    def epochs_to(self, target: float) -> int | None:
-        """Epochs spent when the hypervolume first was at least that; None if it never was."""
-        return next((at for at, volume in self.hypervolumes() if volume >= target), None)
+    def until(self, share: float) -> tuple[float, float]:
+        """Epochs and seconds until it had a share of the hypervolume; infinite if it never did."""
+        found = next((step for step in self.steps if step.share >= share), None)
+        return (float("inf"), float("inf")) if found is None else (float(found.epochs), found.seconds)
 
 
 class Proposer(Protocol):
-    """Who says which candidate comes next."""
+    """Who says which row comes next."""
 
-    duplicates: int
-
-    def propose(self, history: History) -> Architecture | None:
-        """A candidate that the history does not hold, in canonical form; None if there is none left."""
+    def propose(self, history: History, unseen: list[int]) -> int:
+        """One of the unseen rows."""
         ...
 
-    def learn(self, architecture: Architecture, accuracy: float, latency_ms: float) -> None:
-        """Told once for each of its candidates, at its first rung."""
+    def learn(self, row: int, score: float) -> None:
+        """Told once for each of its rows, at its first rung."""
         ...
 
 
 @dataclass
 class OptunaProposer:
-    """One of Optuna's samplers, asked and told as a real search does it."""
+    """One of Optuna's samplers."""
 
-    bench: OsaBench
+    table: Table
     name: OptunaSampler
     seed: int
-    duplicates: int = 0
-    _told: dict[str, tuple[float, float]] = field(default_factory=dict)
-    _patience: Patience = field(default_factory=Patience)
     _trial: optuna.Trial | None = None
 
     def __post_init__(self) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._study = optuna.create_study(directions=list(DIRECTIONS), sampler=make_sampler(self.name, self.seed))
-        self._distributions = distributions(self.bench.at)
+        self._study = optuna.create_study(
+            directions=["maximize", "minimize"], sampler=make_sampler(self.name, self.seed)
+        )
+        self._distributions = distributions(self.table.at)
+        names = list(self._distributions)
+        self._rows = np.array([[self.table.at.encode(member)[name] for name in names] for member in self.table.members])
+        self._span = np.maximum(self._rows.max(axis=0), 1)
 
-    def propose(self, history: History) -> Architecture | None:  # noqa: ARG002 - the study is its history
-        """Its next new candidate, or a random one once it repeats itself; a duplicate is told the known values."""
-        while not self._patience.sampler_is_stuck:
-            trial = self._study.ask(self._distributions)
-            architecture = self.bench.at.decode(trial.params)
-            known = self._told.get(architecture.digest)
-            if known is None:
-                self._trial = trial
-                return architecture
-            self.duplicates += 1
-            self._patience = self._patience.after_duplicate()
-            self._study.tell(trial, known)
-        return self.bench.at.unseen(self._told.keys(), self.seed)
+    def propose(self, history: History, unseen: list[int]) -> int:  # noqa: ARG002 - the study is its history
+        """The row nearest to its proposal."""
+        self._trial = self._study.ask(self._distributions)
+        wanted = np.array([self._trial.params[name] for name in self._distributions])
+        return unseen[int((np.abs(self._rows[unseen] - wanted) / self._span).sum(axis=1).argmin())]
 
-    def learn(self, architecture: Architecture, accuracy: float, latency_ms: float) -> None:
-        """Tells the sampler, about candidates drawn at random too."""
-        values = self._told[architecture.digest] = (accuracy, latency_ms)
-        self._patience = self._patience.after(Outcome("complete"))
-        trial, self._trial = self._trial, None
-        if trial is not None:
-            self._study.tell(trial, values)
-        else:
-            params = self.bench.at.encode(architecture)
-            self._study.add_trial(
-                optuna.create_trial(params=params, distributions=self._distributions, values=list(values))
-            )
+    def learn(self, row: int, score: float) -> None:
+        """Tells the sampler, as if it had proposed the row itself."""
+        trial = self._trial
+        assert trial is not None
+        storage = self._study._storage
+        for (name, distribution), index in zip(self._distributions.items(), self._rows[row], strict=True):
+            storage.set_trial_param(trial._trial_id, name, float(index), distribution)
+        self._study.tell(trial, [score, float(self.table.latencies_ms[row])])
 
 
 @dataclass
 class KnownCostProposer:
-    """The known-cost strategy, which learns from the history and may measure what it does not train."""
+    """The known-cost strategy."""
 
+    table: Table
     strategy: KnownCost
-    price: Price
-    duplicates: int = 0
+    _rows: dict[str, int] = field(init=False)
 
-    def propose(self, history: History) -> Architecture | None:
-        """Its next candidate."""
-        return self.strategy.propose(history, self.price)
+    def __post_init__(self) -> None:
+        self._rows = dict(self.table.rows)
 
-    def learn(self, architecture: Architecture, accuracy: float, latency_ms: float) -> None:
-        """Nothing to keep."""
+    def propose(self, history: History, unseen: list[int]) -> int:
+        """The row worth most; while it explores, the one most like its proposal."""
+        found = self.strategy.asked_of(history)
+        if found is not None:
+            members = {self.table.members[row].digest: self.table.members[row] for row in unseen}
+            worth = worth_of(members, found, history)
+            return self._rows[max(worth, key=worth.__getitem__)]
+        wanted = self.strategy.propose(history)
+        assert wanted is not None
+        rows = self.strategy.features.accuracy([wanted, *(self.table.members[row] for row in unseen)])
+        return unseen[int(np.square(rows[1:] - rows[0]).sum(axis=1).argmin())]
+
+    def learn(self, row: int, score: float) -> None:
+        """It learns from the history."""
 
 
 @dataclass(frozen=True)
@@ -185,100 +155,78 @@ class Search:
     promote: Callable[[History], Promotion | None]
 
 
-def search_of(method: Method, bench: OsaBench, seed: int) -> Search:
+def search_of(method: Method, table: Table, seed: int) -> Search:
     """The parts of a method."""
-    strategy = KnownCost(Features(bench.at), seed)
-
-    price = partial(_costs, bench)
-
-    def never(_: History) -> Promotion | None:
-        return None
-
+    strategy = KnownCost(Features(table.at), seed)
+    promote = partial(next_promotion, judge=strategy, may_begin=True)
     match method:
-        case "ladder":
-            promote = partial(next_promotion, strategy=strategy, has_rival=False)
-            return Search(OptunaProposer(bench, "tpe", seed), RUNGS, promote)
-        case "known-cost":
-            return Search(KnownCostProposer(strategy, price), (EPOCHS,), never)
         case "default":
-            promote = partial(next_promotion, strategy=strategy, price=price, has_rival=True)
-            return Search(KnownCostProposer(strategy, price), RUNGS, promote)
+            return Search(KnownCostProposer(table, strategy), RUNGS, promote)
+        case "two-rungs":
+            return Search(KnownCostProposer(table, strategy), (RUNGS[0], EPOCHS), promote)
+        case "no-ladder":
+            return Search(KnownCostProposer(table, strategy), (EPOCHS,), promote)
+        case "tpe-ladder":
+            return Search(OptunaProposer(table, "tpe", seed), RUNGS, promote)
         case _:
-            return Search(OptunaProposer(bench, method, seed), (EPOCHS,), never)
+            return Search(OptunaProposer(table, method, seed), (EPOCHS,), promote)
 
 
-def replay(method: Method, bench: OsaBench, *, seed: int, budget_epochs: int) -> Trace:
-    """Searches until the next training would exceed the budget.
+def replay(method: Method, table: Table, *, seed: int, share: float = 1.0, most_epochs: int | None = None) -> Trace:
+    """Searches until a share of the hypervolume is reached, the epochs are spent or the rows are.
 
     Args:
         method: Which search.
-        seed: Of the method and of its trainings.
-        budget_epochs: Epochs trained in all.
+        table: What it chooses from.
+        seed: Of the method; the trainings are those of the table.
+        share: Of the hypervolume of all rows.
+        most_epochs: Of training, by all candidates together.
     """
-    start = time.perf_counter()
-    search = search_of(method, bench, seed)
+    search = search_of(method, table, seed)
     seen: dict[str, CandidateState] = {}
-    trainings: list[Training] = []
-    spent = 0
-    while (due := _next(search, seen, bench)) is not None:
-        candidate, epochs = due
-        spent += epochs - candidate.epochs
-        if spent > budget_epochs:
-            break
-        accuracy = float(bench.curves([candidate.architecture], seed)[0, epochs - 1])
-        latency_ms = candidate.costs["latency_ms"]
-        assert latency_ms is not None
-        is_first = not candidate.scores
-        seen[candidate.digest] = replace(candidate, scores={**candidate.scores, epochs: accuracy})
-        trainings.append(Training(spent, candidate.architecture, epochs, accuracy, latency_ms))
-        if is_first:
-            search.proposer.learn(candidate.architecture, accuracy, latency_ms)
-    duration = time.perf_counter() - start
-    return Trace(method, seed, bench.reference, tuple(trainings), search.proposer.duplicates, duration)
+    steps: list[Step] = []
+    full: list[int] = []
+    spent, spent_s, deciding_s = 0, 0.0, 0.0
+    while (most_epochs is None or spent < most_epochs) and not (steps and steps[-1].share >= share):
+        started = time.perf_counter()
+        history = History(search.rungs, ("accuracy", "latency_ms"), Limits(), tuple(seen.values()))
+        promotion = search.promote(history)
+        if promotion is not None:
+            row, epochs = table.rows[promotion.digest], promotion.epochs
+        else:
+            unseen = [row for row in range(len(table.members)) if table.members[row].digest not in seen]
+            if not unseen:
+                break
+            row, epochs = search.proposer.propose(history, unseen), search.rungs[0]
+        deciding_s += time.perf_counter() - started
+        before = seen.get(table.members[row].digest, _untrained(table, row))
+        spent += epochs - before.epochs
+        spent_s += float(table.seconds[row]) * (epochs - before.epochs) / EPOCHS
+        seen[before.digest] = _trained(table, row, before, epochs)
+        if not before.scores:
+            search.proposer.learn(row, float(table.accuracies[row, epochs - 1]))
+        if epochs == EPOCHS:
+            full.append(row)
+            steps.append(Step(spent, spent_s, table.hypervolume(full) / table.best))
+    return Trace(method, seed, tuple(steps), len(seen), len(full), deciding_s)
 
 
-def _next(search: Search, seen: Mapping[str, CandidateState], bench: OsaBench) -> tuple[CandidateState, int] | None:
-    """What to train, and to how many epochs: a promotion where one is due, else a new candidate at the lowest rung."""
-    history = History(search.rungs, ("accuracy", "latency_ms"), Limits(), tuple(seen.values()))
-    promotion = search.promote(history)
-    if promotion is not None:
-        return seen[promotion.digest], promotion.epochs
-    architecture = search.proposer.propose(history)
-    if architecture is None:
-        return None
-    return CandidateState(architecture.digest, architecture, _costs(bench, architecture)), search.rungs[0]
-
-
-def _costs(bench: OsaBench, architecture: Architecture) -> dict[str, float | None]:
-    found = bench.at.costs(architecture)
-    return {
-        "latency_ms": float(bench.latencies_ms([architecture])[0]),
+def _untrained(table: Table, row: int) -> CandidateState:
+    member = table.members[row]
+    found = table.at.costs(member)
+    costs = {
+        "latency_ms": float(table.latencies_ms[row]),
         "energy_mj": None,
         "parameters": found.parameters,
         "multiply_adds": found.multiply_adds,
     }
+    return CandidateState(member.digest, member, costs)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints what a search found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--method", choices=METHODS, default="tpe")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=200 * EPOCHS)
-    parser.add_argument("--table", type=Path, default=FOLDER, help="folder of another table of this space")
-    options = parser.parse_args(arguments)
-    trace = replay(options.method, OsaBench.load(options.table), seed=options.seed, budget_epochs=options.epochs)
-    print(
-        f"{trace.method}, seed {trace.seed}: hypervolume {trace.hypervolume():.5f} after "
-        f"{trace.trainings[-1].spent} epochs, {len(trace.trainings)} trainings, {trace.duplicates} duplicates, "
-        f"{trace.seconds:.1f} s"
+def _trained(table: Table, row: int, before: CandidateState, epochs: int) -> CandidateState:
+    return replace(
+        before,
+        scores={**before.scores, epochs: float(table.accuracies[row, epochs - 1])},
+        losses={**before.losses, epochs: float(table.losses[row, epochs - 1])},
+        seconds={**before.seconds, epochs: float(table.seconds[row]) * epochs / EPOCHS},
     )
-    for one in sorted(trace.front(), key=lambda one: one.latency_ms):
-        print(f"  {one.accuracy:.4f}  {one.latency_ms:.4f} ms  {one.architecture}")
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except OsanasError as error:
-        sys.exit(str(error))

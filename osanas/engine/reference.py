@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from osanas.engine.measuring import Measuring
 from osanas.errors import CandidateError
 from osanas.genotype.architecture import Architecture
@@ -10,20 +12,28 @@ from osanas.study.objectives import Score, is_cost
 from osanas.study.records import StudyRecord
 
 
-def reference_point(at: SpaceAt, record: StudyRecord, score: Score, measuring: Measuring) -> tuple[float, ...] | None:
-    """A value for each objective: of the score, chance; of a cost, its limit or what ``yardstick`` costs.
+def with_reference(record: StudyRecord, at: SpaceAt, score: Score, measuring: Measuring) -> StudyRecord:
+    """The study with its reference point, which is set unless it has one; without one if that cannot be had.
 
     Args:
-        at: The space.
         record: The study.
+        at: Its space.
         score: Of its task.
         measuring: Measures the yardstick, unless that is known.
 
-    Returns:
-        None if the yardstick cannot be measured.
-
     Raises:
         EnvironmentFailure: Device, meter or database failed.
+    """
+    if record.reference is not None:
+        return record
+    point = reference_point(record, at, score, measuring)
+    return record if point is None else replace(record, reference=measuring.store.set_reference(record.id, point))
+
+
+def reference_point(record: StudyRecord, at: SpaceAt, score: Score, measuring: Measuring) -> tuple[float, ...] | None:
+    """A value for each objective: of the score, chance; of a cost, its limit or what ``yardstick`` costs.
+
+    The arguments are those of ``with_reference``. None if the yardstick cannot be measured.
     """
     point = {
         name: getattr(record.limits, f"max_{name}") if is_cost(name) else score.chance for name in record.objectives

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from osanas.engine.optuna_study import PROMOTED_ATTR, REPEAT_ATTR, distributions
 from osanas.strategy.history import History
 from osanas.strategy.known_cost import KnownCost
-from osanas.study.config import OptunaSampler
+from osanas.study.config import OptunaSampler, StudyConfig
 
 
 class FirstRungs(Study):
@@ -95,3 +95,23 @@ def make_sampler(name: OptunaSampler, seed: int) -> BaseSampler:
                 return GPSampler(seed=seed)
             case "random":
                 return RandomSampler(seed=seed)
+
+
+def study_to_ask(
+    study: Study, config: StudyConfig, strategy: KnownCost, history: Callable[[], History], *, older: int
+) -> Study:
+    """The study with the sampler that its options name, and the trials that this sampler is to see.
+
+    Args:
+        study: The whole study.
+        config: Its options.
+        strategy: Behind the sampler ``known-cost``.
+        history: Gives what the strategy decides from.
+        older: How many workers began before this one.
+    """
+    # a seed that differs between runs and workers, since samplers of equal seeds repeat each other
+    done = len(study.get_trials(deepcopy=False))
+    seed = (config.seed * 1_000_003 + done * 1009 + older) % 2**32
+    if config.sampler == "known-cost":
+        return FirstRungs(study, KnownCostSampler(strategy, history, seed))
+    return FirstRungs(study, make_sampler(config.sampler, seed))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
@@ -38,10 +38,10 @@ from osanas.engine.next_step import (
     decide,
 )
 from osanas.engine.optuna_sync import OptunaSync, unclaimed
-from osanas.engine.reference import reference_point
+from osanas.engine.reference import with_reference
 from osanas.engine.remeasure import Question, Remeasurement
 from osanas.engine.repeats import Repeat
-from osanas.engine.samplers import FirstRungs, KnownCostSampler, make_sampler
+from osanas.engine.samplers import study_to_ask
 from osanas.engine.snapshot import Snapshot
 from osanas.engine.starting_points import StartingPoints
 from osanas.errors import SearchFailed, TrainingStopped
@@ -55,6 +55,7 @@ from osanas.strategy.features import Features
 from osanas.strategy.history import fits_now
 from osanas.strategy.known_cost import KnownCost
 from osanas.strategy.ladder import Promotion, next_promotion, worth_keeping
+from osanas.strategy.outlook import Outlook
 from osanas.study.config import StudyConfig
 from osanas.study.events import Announcer, CandidateDone, CandidateStarted, SearchStarted, Waiting
 from osanas.study.records import UNNUMBERED, Candidate, StudyRecord
@@ -84,8 +85,7 @@ class Worker:
         # the time of the study's creation keeps apart studies of one name in several databases
         self._checkpoints = Checkpoints(self.folder / "checkpoints", f"{int(self.record.created_at * 1000):x}")
         self._sync = OptunaSync(self.study, self.record.objectives, self.record.limits)
-        self._share: float | None = None  # of the hypervolume that is expected in the end
-        self._is_settled = False
+        self._outlook: Outlook | None = None  # while too little is known
         self._news = News()
 
     @property
@@ -129,25 +129,15 @@ class Worker:
         limits = self.record.limits
         measuring = measuring_in(self.store, self.record.id, self.measurer, self.announcer.note)
         self._evaluating = Evaluating(measuring, self.trainer, limits, self._checkpoints, self.announcer)
-        if self.record.reference is None:
-            worthless = reference_point(self.at, self.record, self.trainer.score, measuring)
-            if worthless is not None:
-                self.record = replace(self.record, reference=self.store.set_reference(self.record.id, worthless))
+        self.record = with_reference(self.record, self.at, self.trainer.score, measuring)
         # workers of equal seeds propose equal candidates
         self._strategy = KnownCost(Features(self.at), self._config.seed + 1_000_003 * now.others.older)
-        self._asked = self._study_to_ask(now)
+        self._asked = study_to_ask(
+            self.study, self._config, self._strategy, lambda: self._now.history, older=now.others.older
+        )
         left_out = StartingPoints(self.at, limits).left_out
         if left_out:
             self.announcer.note(f"Starting points over a limit are left out: {'; '.join(left_out)}.")
-
-    def _study_to_ask(self, now: Snapshot) -> optuna.study.Study:
-        # a seed that differs between runs and workers, since samplers of equal seeds repeat each other
-        done = len(self.study.get_trials(deepcopy=False))
-        seed = (self._config.seed * 1_000_003 + done * 1009 + now.others.older) % 2**32
-        if self._config.sampler == "known-cost":
-            known_cost = KnownCostSampler(self._strategy, lambda: self._now.history, seed)
-            return FirstRungs(self.study, known_cost)
-        return FirstRungs(self.study, make_sampler(self._config.sampler, seed))
 
     # a step ------------------------------------------------------------------------------------------------------
 
@@ -189,16 +179,23 @@ class Worker:
         for failure in self.companions.failures():
             self.announcer.note(failure)
         settled = self._sync.settle(now.unfinished, now.evaluations, now.duplicates)
-        front, target = now.front, self._config.trials
-        for one in self._news.of(now.trials, settled):
+        front, target, news = now.front, self._config.trials, self._news.of(now.trials, settled)
+        if news:
+            self._outlook = self._strategy.outlook(now.history, target)
+        share = None if self._outlook is None else self._outlook.share
+        for one in news:
             size, volume = len(front.candidates), front.hypervolume
-            self.announcer.tell(CandidateDone(one, now.trained, target, size, volume, self._share, self._is_settled))
+            self.announcer.tell(CandidateDone(one, now.trained, target, size, volume, share, self._is_settled))
         if now.files:
             members = {member.digest for member in front.candidates}
             needed = [self._checkpoints.path(digest) for digest in worth_keeping(now.history, members)]
             repeats = [one for one in now.evaluations if one.repeat and one.status == "running"]
             needed += [self._checkpoints.path(one.digest, one.repeat) for one in repeats]
             self._checkpoints.tidy(now.files, needed)
+
+    @property
+    def _is_settled(self) -> bool:
+        return self._outlook is not None and self._outlook.is_settled
 
     def _promotion(self, may_begin: bool) -> Promotion | None:  # noqa: FBT001 - as ``decide`` calls it
         return next_promotion(self._now.history, self._strategy, may_begin=may_begin)

@@ -58,24 +58,27 @@ class KnownCost:
         Args:
             history: What is known.
         """
-        count = len(history.seen)
-        rng = random.Random(f"{self.seed}-{count}")  # noqa: S311 - a draw, not a secret
-        if count < len(DESIGN):
-            return self._unlike(history, rng, DESIGN[count])
-        found = self.surrogate(history)
-        if found is None or count % _EXPLORE_EVERY == _EXPLORE_EVERY - 1:
-            return self._unlike(history, rng, rng.random())
+        rng = random.Random(f"{self.seed}-{len(history.seen)}")  # noqa: S311 - a draw, not a secret
+        found = self.asked_of(history)
+        if found is None:
+            return self._unlike(history, rng)
         seen = {member.digest for member in history.seen}
         drawn = [*self._even(), *mutations(found.best(_PARENTS), self.features.at, _CHILDREN, rng)]
         members = self._within_limits(distinct(drawn, seen), history, found)
-        worth = _worth(members, found, history)
+        worth = worth_of(members, found, history)
         for _ in range(_ROUNDS):
             elite = [members[digest] for digest in _ordered(worth)[:_ELITE]]
             children = distinct(mutations(elite, self.features.at, _CHILDREN, rng), seen | members.keys())
             fresh = self._within_limits(children, history, found)
             members |= fresh
-            worth |= _worth(fresh, found, history)
-        return members[_ordered(worth)[0]] if worth else self._unlike(history, rng, rng.random())
+            worth |= worth_of(fresh, found, history)
+        return members[_ordered(worth)[0]] if worth else self._unlike(history, rng)
+
+    def asked_of(self, history: History) -> Surrogate | None:
+        """The models that the next proposal comes from; None where too little is known, or it explores."""
+        count = len(history.seen)
+        explores = count < len(DESIGN) or count % _EXPLORE_EVERY == _EXPLORE_EVERY - 1
+        return None if explores else self.surrogate(history)
 
     def surrogate(self, history: History) -> Surrogate | None:
         """The fitted models, or None while too little is known."""
@@ -143,8 +146,10 @@ class KnownCost:
             **dict(zip(STRUCTURE, map(float, counts), strict=True)),
         }
 
-    def _unlike(self, history: History, rng: random.Random, place: float) -> Architecture | None:
+    def _unlike(self, history: History, rng: random.Random) -> Architecture | None:
         """The member that is farthest from all seen ones, of some drawn near a place in the range of costs."""
+        count = len(history.seen)
+        place = DESIGN[count] if count < len(DESIGN) else rng.random()
         low, high = self._range()
         middle = low * (high / low) ** place
         drawn = evenly_in_cost(self.features.at, _FIRST_POOL, rng, lower=middle / 1.5, upper=middle * 1.5)
@@ -169,8 +174,8 @@ class KnownCost:
         return least, max(least, most)
 
 
-def _worth(members: dict[str, Architecture], found: Surrogate, history: History) -> dict[str, float]:
-    """What each is expected to add for each second that the ladder gives it."""
+def worth_of(members: dict[str, Architecture], found: Surrogate, history: History) -> dict[str, float]:
+    """What unseen members are expected to add, by digest, for each second that the ladder gives them."""
     if not members:
         return {}
     architectures = list(members.values())

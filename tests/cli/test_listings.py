@@ -19,15 +19,15 @@ from tests.fakes import TableEvaluator
 
 FRONT_KEYS = [
     "trial", "digest", "epochs", "accuracy", "latency_ms", "energy_mj", "parameters", "multiply_adds",
-    "memory_access_elements", "architecture",
+    "memory_access_elements", "architecture", "accuracy_interval", "accuracy_of_seeds", "seeds", "indistinct_from",
 ]  # fmt: skip
 TRIAL_KEYS = [
     "trial", "digest", "status", "epochs", "promoted_from", "accuracy", "latency_ms", "energy_mj", "measurement_key",
-    "reason", "parameters", "architecture",
+    "reason", "parameters", "architecture", "repeat",
 ]  # fmt: skip
 SEARCH = (
     *("search", "--space", "few.yaml", "--trials", "6", "--sampler", "random", "--rungs", "5"),
-    *("--max-latency-ms", "0.45"),
+    *("--max-latency-ms", "0.45", "--confirm", "0"),
 )
 ARCHITECTURE_KEYS = ["stem", "stages", "conv", "attention", "identity"]
 
@@ -88,7 +88,7 @@ def test_pareto(study: Result, osanas: Command) -> None:
     document = osanas("pareto", "few-cluttered_digits", "--json").document
     assert list(document) == [
         "study", "objectives", "score", "device", "energy_source", "hypervolume", "reference_point", "measured",
-        "overtaken", "other_key", "drifted", "rungs", "savings", "candidates",
+        "overtaken", "other_key", "drifted", "rungs", "savings", "seed_noise", "candidates",
     ]  # fmt: skip
     assert [document[key] for key in ("measured", "overtaken", "other_key", "drifted")] == ["full", 0, 0, []]
     assert document["objectives"] == [
@@ -123,6 +123,24 @@ def test_pareto_over_two_objectives(osanas: Command, table: TableEvaluator) -> N
     document = osanas("search", "--space", "few.yaml", *options).document
     assert [objective["name"] for objective in document["objectives"]] == ["latency_ms", "accuracy"]
     assert document == osanas("pareto", "few-cluttered_digits", "--json", "--all-rungs").document
+
+
+def test_the_front_of_a_search_is_confirmed(osanas: Command) -> None:
+    result = osanas("search", "--space", "few.yaml", "--trials", "6", "--sampler", "random", "--rungs", "5")
+    document = osanas("pareto", "few-digits", "--json").document
+    for candidate in document["candidates"]:
+        low, high = candidate["accuracy_interval"]
+        assert candidate["seeds"] == len(candidate["accuracy_of_seeds"]) == 2
+        assert low < candidate["accuracy"] < high
+    repeats = [trial for trial in osanas("show", "few-digits", "--json").document["trials"] if trial["repeat"]]
+    assert len(repeats) >= len(document["candidates"])
+    for trial in repeats:
+        assert f"trial {trial['trial']}  5 epochs, repeat 1  accuracy {trial['accuracy']:.4f}" in result.err
+        assert len(osanas("show", "few-digits", str(trial["trial"]), "--json").document["curve"]) == 5
+    noise = document["seed_noise"]["deviation"]
+    assert f"trainings of one network with different seeds differ by {noise:.4f} in accuracy" in result.out
+    assert "single training" not in result.out
+    assert osanas("studies", "--json").document["studies"][0]["counts"]["complete"] == 6
 
 
 def test_show_one_trial(study: Result, osanas: Command) -> None:
@@ -307,7 +325,7 @@ def test_other_figures() -> None:
 @pytest.fixture
 def climbed(osanas: Command, table: TableEvaluator) -> Result:
     """A study of nine candidates on a ladder."""
-    options = ("--trials", "9", "--sampler", "random", "--epochs", "9", "--reduction", "3")
+    options = ("--trials", "9", "--sampler", "random", "--epochs", "9", "--reduction", "3", "--confirm", "0")
     return osanas("search", "--space", "small.yaml", *options)
 
 
