@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 TWO = (
     *("search", "--space", "tiny", "--sampler", "random", "--data", "digits", "--train-samples", "200"),
-    *("--threads", "1", "--device", "cpu", "--energy", "none", "--workers", "2"),
+    *("--threads", "1", "--device", "cpu", "--energy", "none", "--workers", "2", "--confirm", "0"),
 )
 DATABASE = Path("studies/tiny-digits/study.db")
 
@@ -65,7 +65,7 @@ def statuses(osanas: Command) -> dict[int, str]:
 
 
 def test_two_workers_share_a_search(osanas: Command) -> None:
-    process = start(*TWO, "--rungs", "4", "--trials", "8", cwd=Path.cwd())
+    process = start(*TWO, "--rungs", "60", "--trials", "8", cwd=Path.cwd())
     other = wait_until_both_train(process)
     assert other.ppid() == process.pid
     result = finish(process)
@@ -78,7 +78,7 @@ def test_two_workers_share_a_search(osanas: Command) -> None:
 
 
 def test_the_second_ends_with_the_first_and_nothing_is_lost(osanas: Command) -> None:
-    options = (*TWO, "--rungs", "12", "--trials", "4")
+    options = (*TWO, "--rungs", "150", "--trials", "3")
     process = start(*options, cwd=Path.cwd())
     other = wait_until_both_train(process)
     while len(query("SELECT DISTINCT evaluation_id FROM osanas_epochs WHERE epoch >= 2")) < 2:
@@ -94,7 +94,7 @@ def test_the_second_ends_with_the_first_and_nothing_is_lost(osanas: Command) -> 
     assert len(kept) >= 2
     assert set(kept) <= set(after)  # the last epoch of each may not have reached its checkpoint
     assert set(statuses(osanas).values()) == {"complete"}
-    assert "4/4" in result.err
+    assert "3/3" in result.err
 
 
 def test_an_interrupt_ends_both_with_one_message(folder: Path) -> None:
@@ -110,7 +110,7 @@ def test_an_interrupt_ends_both_with_one_message(folder: Path) -> None:
 
 
 def test_a_killed_companion_is_told_and_the_search_goes_on(osanas: Command) -> None:
-    process = start(*TWO, "--rungs", "6", "--trials", "4", cwd=Path.cwd())
+    process = start(*TWO, "--rungs", "150", "--trials", "3", cwd=Path.cwd())
     other = wait_until_both_train(process)
     other.kill()
     result = finish(process)
@@ -121,11 +121,11 @@ def test_a_killed_companion_is_told_and_the_search_goes_on(osanas: Command) -> N
         "The search goes on without it."
     ]
     assert set(statuses(osanas).values()) == {"complete"}
-    assert "4/4" in result.err
+    assert "3/3" in result.err
 
 
 def test_the_time_limit_lets_both_finish_what_they_have_begun(osanas: Command) -> None:
-    process = start(*TWO, "--rungs", "8", "--trials", "50", "--timeout", "25", cwd=Path.cwd())
+    process = start(*TWO, "--rungs", "150", "--trials", "50", "--timeout", "40", cwd=Path.cwd())
     wait_until_both_train(process)
     result = finish(process)
     assert result.code == 0, result.err
