@@ -144,7 +144,7 @@ def run_search(
     identity = study_identity(
         chosen_space.to_dict(), objectives, config.rungs, trainer.score, trainer.identity(), measurer.identity()
     )
-    count = 0 if is_companion else _further_workers(config, measurer, is_ours=is_ours)
+    count = 0 if is_companion else workers_at_once(config, measurer, is_ours=is_ours) - 1
     order = Order(config.to_dict(), storage, chosen_space.to_dict(), int(measurer.device().get("threads", 1)))
     name, pace = config.name, pace or Pace()
     store = Store.open(storage_url(name, storage), create=True, patience_s=pace.database_s)
@@ -204,18 +204,27 @@ def evaluators(
     return measurer or ours[0], trainer or ours[1]
 
 
-def _further_workers(config: StudyConfig, measurer: Measurer, *, is_ours: bool) -> int:
-    """How many processes are to work beside this one."""
+def workers_at_once(config: StudyConfig, measurer: Measurer, *, is_ours: bool) -> int:
+    """How many processes a search starts, this one included.
+
+    Args:
+        config: Its options.
+        measurer: Who measures.
+        is_ours: Whether measurer and trainer are those of networks on this device, which every process can make.
+
+    Raises:
+        UsageError: Several are asked for beside a measurer or trainer of the user's own.
+    """
     if is_ours:
         from osanas.machine.sharing import worker_count  # imports torch
 
-        return worker_count(config.workers, measurer.device()["kind"]) - 1
+        return worker_count(config.workers, measurer.device()["kind"])
     if (config.workers or 1) > 1:
         raise UsageError(
             f"{config.workers} workers were asked for, but a measurer or trainer of your own serves one process.",
             "Leave out 'workers', or call search() in several processes.",
         )
-    return 0
+    return 1
 
 
 def _load_space(space: str | Path | Mapping[str, Any] | SearchSpace | None) -> SearchSpace | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from osanas.engine.api import evaluators
+from osanas.engine.api import evaluators, workers_at_once
 from osanas.errors import CandidateError, EnvironmentFailure, Unavailable
 from osanas.evaluation.evaluator import CandidateCosts, Measurer, Trainer
 from osanas.forecast.epoch_time import EpochTime, time_epoch, training_power_w
@@ -70,14 +70,17 @@ def plan(
         UsageError: Something given is wrong.
         EnvironmentFailure: Device or meter failed.
     """
+    is_ours = measurer is None and trainer is None
     chosen = space or SearchSpace.load(config.space)
     measurer, trainer = evaluators(config, measurer, trainer)
+    workers = workers_at_once(config, measurer, is_ours=is_ours)
     objectives = config.chosen_objectives(trainer.score)
     identity = study_identity(
         chosen.to_dict(), objectives, config.rungs, trainer.score, trainer.identity(), measurer.identity()
     )
     population = Population(SpaceAt(chosen, measurer.shape()), config.seed)
-    return _Planner(config, measurer, trainer, identity, population, listener or (lambda _: None)).document(storage)
+    say = listener or (lambda _: None)
+    return _Planner(config, measurer, trainer, identity, population, workers, say).document(storage)
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class _Planner:
     trainer: Trainer
     identity: Mapping[str, Any]
     population: Population
+    workers: int
     listener: Listener
     measuring_s: list[float] = field(default_factory=list)
 
@@ -212,6 +216,7 @@ class _Planner:
             "candidates": candidates,
             "trainings": [{"epochs": rung, "candidates": count} for rung, count in trainings],
             "epochs": epochs,
+            "workers": self.workers,
             **dict.fromkeys(("epoch_s", "measuring_s", "training_s", "seconds", "seconds_at_most")),
             **dict.fromkeys(("reason", "energy_kwh")),
             "energy_reason": None,
@@ -225,13 +230,14 @@ class _Planner:
         setup_s = median(member.epoch.setup_s for member in timed if member.epoch is not None)
         measuring_s = candidates * fmean(self.measuring_s)
         training_s = epochs * epoch_s + setup_s * sum(count for _, count in trainings)
+        at_most_s = candidates * (self.config.rungs[-1] * epoch_s + len(trainings) * setup_s)
         kwh, reason = self._energy_kwh(timed, meter, training_s, measuring_s)
         return document | {
             "epoch_s": epoch_s,
             "measuring_s": measuring_s,
             "training_s": training_s,
-            "seconds": measuring_s + training_s,
-            "seconds_at_most": measuring_s + candidates * (self.config.rungs[-1] * epoch_s + len(trainings) * setup_s),
+            "seconds": measuring_s + training_s / self.workers,
+            "seconds_at_most": measuring_s + at_most_s / self.workers,
             "energy_kwh": kwh,
             "energy_reason": reason,
         }

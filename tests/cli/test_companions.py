@@ -51,11 +51,16 @@ def wait_until_both_train(process: subprocess.Popen[str]) -> psutil.Process:
 
 
 def is_gone(process: psutil.Process) -> bool:
-    try:
-        process.wait(5)
-    except psutil.TimeoutExpired:
-        return False
-    return True
+    """Whether it ends within some seconds; an orphan's remains may wait for whoever has adopted it."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def statuses(osanas: Command) -> dict[int, str]:

@@ -200,6 +200,7 @@ def members(*indices: int) -> list[Candidate]:
 
 
 HOLDING_AGAIN = Others((Holder(20 + 3, "other", 7), Holder(20 + 1, "other", 8)), starting=0, older=0)
+SETTLED = End("The search is settled, so it ends here. Without --until-settled the same command goes on.")
 DUE = Promotion(NETWORKS[0].digest, NETWORKS[0], 3)
 STARTS = SpaceAt(SearchSpace.from_dict({**FEW, "start_from": [NETWORKS[0].to_dict()]}), FEW_AT.shape)
 STUCK = Patience(duplicates_before_random=1, duplicates=1)
@@ -279,6 +280,15 @@ STUCK = Patience(duplicates_before_random=1, duplicates=1)
             id="no repeat after the time limit",
         ),
         pytest.param(situation(*full(2), front=members(0, 1)), End(), id="the front is not to be confirmed"),
+        pytest.param(situation(evaluation(0), is_settled=True), SETTLED, id="going on adds nothing"),
+        pytest.param(
+            situation(evaluation(0), is_settled=True, others=HOLDING), Wait(HOLDING.holders), id="another still works"
+        ),
+        pytest.param(
+            situation(*full(2), is_settled=True, front=members(0, 1), confirm=1),
+            Repeat(NETWORKS[1], 3, 1),
+            id="a settled front is confirmed",
+        ),
         pytest.param(
             situation(*full(2), front=members(0, 1), confirm=1),
             Repeat(NETWORKS[1], 3, 1),
@@ -346,6 +356,7 @@ def test_a_promotion_comes_before_anything_new_and_knows_its_rival() -> None:
         assert decide(now, due) == Promote(DUE)
     assert asked == [True, False, False]
     assert decide(situation(evaluation(0, "running")), due) == Adopt(evaluation(0, "running"))
+    assert decide(situation(evaluation(0), is_settled=True), due) == SETTLED
 
 
 def test_a_promotion_comes_after_an_early_repeat_and_before_the_front_is_confirmed() -> None:

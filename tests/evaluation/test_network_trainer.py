@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,16 @@ def test_training_tells_each_epoch_and_is_repeatable(tmp_path: Path) -> None:
     continued: list[CurvePoint] = []
     train(trainer(), epochs=3, checkpoint=tmp_path / "c", on_epoch=continued.append)
     assert [point.epoch for point in continued] == [3]
+
+
+def test_a_training_has_threads_of_its_own() -> None:
+    seen: list[int] = []
+    found = replace(trainer(), threads=3)
+    train(found, on_epoch=lambda _: seen.append(torch.get_num_threads()))
+    assert seen == [3]
+    with pytest.raises(TrainingStopped):
+        train(found, stop=True)
+    assert torch.get_num_threads() == 1  # as it was
 
 
 def test_a_seed_decides_weights_and_order() -> None:

@@ -220,6 +220,7 @@ def test_prediction_adds_up() -> None:
     assert prediction["epochs"] == expected_epochs(expected_trainings(100, rungs))
     assert 0.03 <= prediction["epoch_s"] < 0.2
     assert prediction["training_s"] >= prediction["epochs"] * prediction["epoch_s"]
+    assert prediction["workers"] == 1
     assert prediction["seconds"] == prediction["training_s"] + prediction["measuring_s"]
     assert prediction["seconds_at_most"] >= prediction["seconds"]
     assert prediction["energy_kwh"] is None

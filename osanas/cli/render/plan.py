@@ -91,8 +91,9 @@ def _prediction(document: dict[str, Any]) -> None:
     if document["seconds"] is None:
         print_text(f"time: not known, {document['reason']}", hanging="  ")
     else:
+        at_once = f", {counted(document['workers'], 'worker')} at once" if document["workers"] > 1 else ""
         parts = [
-            f"training {duration(document['training_s'])} at {number(document['epoch_s'])} s an epoch",
+            f"training {duration(document['training_s'])} at {number(document['epoch_s'])} s an epoch{at_once}",
             f"measuring {duration(document['measuring_s'])}",
         ]
         print_text(f"time: about {duration(document['seconds'])} ({', '.join(parts)})", hanging="  ")
