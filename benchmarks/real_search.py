@@ -201,7 +201,7 @@ def compare(runs: Sequence[Run], folder: Path, processes: int) -> str:
     tested = tested_fronts(runs, folder, processes)
     heads = [f"seconds to {round(100 * share)} %" for share in SHARES]
     lines = [
-        f"| data | method | seeds | candidates | {' | '.join(heads)} | % at the end | % of the best retrained, on test |",
+        f"| data | method | seeds | fully trained | {' | '.join(heads)} | end, % | front retrained, test, % |",
         "|---" * (len(heads) + 6) + "|",
     ]
     for data, (reference, whole) in best.items():
