@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import argparse
 import copy
+import math
 import statistics
 import time
+from itertools import islice
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import update_bn
 
 from osanas.models.build import build_backbone
 from osanas.study.recipe import Recipe
@@ -44,6 +47,8 @@ def bare_epoch(model: nn.Module, task: Task, recipe: Recipe, device: torch.devic
         optimizer.step()
         average.update(recipe.averaging_decay_at(step))
     average.swap()
+    some = islice(batches.epoch(0), math.ceil(recipe.batch_norm_images / recipe.batch_size))
+    update_bn(some, model)
     model.eval()
     with torch.no_grad():
         scores = task.scores().to(device)

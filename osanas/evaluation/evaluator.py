@@ -167,9 +167,9 @@ class Trainer(Protocol):
         Args:
             architecture: The network.
             epochs: Of the rung.
-            checkpoint: Where to keep the state after each epoch. It stays when training is done, since the candidate
-                may be trained on.
-            on_epoch: Called after each epoch, before its checkpoint is written: a crash repeats one, it loses none.
+            checkpoint: Where to keep the state: when training is done, since the candidate may be trained on, and on
+                the way as often as what a crash would cost asks for.
+            on_epoch: Called after each epoch, before a checkpoint is written: a crash repeats epochs, it loses none.
             should_stop: Asked often; when true, ``train`` raises ``TrainingStopped``.
             repeat: 0 for a candidate's own training. Each other number stands for another seed of all that is random
                 (weights, order, augmentation), as ``seed_of`` gives it, and comes with a checkpoint of its own.

@@ -45,6 +45,7 @@ class TrainingModule(pl.LightningModule):
         first_epoch: Epochs done already.
         loss_scaling: State of float16's loss scaling to go on from; empty for none.
         on_epoch_end: Called with every epoch's point of the curve.
+        keep: Called after that, with whether training stops here.
         should_stop: Asked at every step.
         give_way: Called at every step boundary; may pause, and gives the seconds that it did.
     """
@@ -60,6 +61,7 @@ class TrainingModule(pl.LightningModule):
         first_epoch: int,
         loss_scaling: Mapping[str, Any],
         on_epoch_end: Callable[[CurvePoint], None],
+        keep: Callable[[bool], None],
         should_stop: Callable[[], bool],
         give_way: Callable[[], float],
     ) -> None:
@@ -73,6 +75,7 @@ class TrainingModule(pl.LightningModule):
         self._first_epoch = first_epoch
         self._loss_scaling = loss_scaling
         self._on_epoch_end = on_epoch_end
+        self._keep = keep
         self._should_stop = should_stop
         self._give_way = give_way
         self._task = task
@@ -171,7 +174,9 @@ class TrainingModule(pl.LightningModule):
             other_scores=scores,
         )
         self._on_epoch_end(point)
-        if self._should_stop():
+        stopping = self._should_stop()
+        self._keep(stopping)
+        if stopping:
             raise TrainingStopped(f"Training was stopped after epoch {point.epoch}.")
 
     def _statistics_batches(self) -> Iterator[tuple[Batch]]:

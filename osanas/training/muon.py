@@ -7,8 +7,10 @@ side go through the iteration together, and the iteration works on their Gram ma
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -20,19 +22,23 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 NEWTON_SCHULZ_STEPS = 5
 
-_SIDE_STEP = 32
-"""Gram matrices are filled up with zeros to a multiple of this side: a few large stacks are quicker than many small."""
+LARGEST_SIDE = 128
+"""A matrix whose smaller side is longer is cut into blocks, each made orthogonal by itself (MuonBP, arXiv 2510.16981,
+leaves them apart in most steps): a kernel of 512 channels on a map of 1x1 would take longer than the network's step."""
+
+_SIDE_STEP = 16
+"""Gram matrices are filled up with zeros to a multiple of this side: a few stacks are quicker than many."""
 
 
 class Muon(SGD):
     """Orthogonal steps for matrices, SGD with Nesterov momentum for everything else.
 
-    A kernel ``[out, in, height, width]`` is the matrix ``[out, height * width * in]``. Its step is the learning rate
+    A kernel is the matrix ``[out, height * width * in]``. Its step is the learning rate
     times the orthogonal factor of its Nesterov momentum, times ``sqrt(out / columns)`` where that is more than 1; its
     weight decay is decoupled from the gradient. After a step the gradients of matrices hold what was applied.
 
     Args:
-        matrices: Parameters of two or more dimensions.
+        matrices: Kernels of ungrouped convolutions, ``[out, in, height, width]``.
         others: Groups of further parameters, as for ``torch.optim.SGD``.
         lr: Learning rate of both.
         momentum: Momentum of both.
@@ -88,18 +94,16 @@ class Muon(SGD):
         momentum: float = group["matrix_momentum"]
         torch._foreach_lerp_(buffers, gradients, 1 - momentum)
         torch._foreach_lerp_(gradients, buffers, momentum)
-        matrices = [_as_matrix(gradient) for gradient in gradients]
-        for gradient, factor in zip(gradients, orthogonal_factors(matrices), strict=True):
-            rows, columns = factor.shape
-            scaled = factor * max(1.0, rows / columns) ** 0.5
-            gradient.copy_(_as_kernel(scaled, gradient))
+        factors = orthogonal_factors([_as_matrix(gradient) for gradient in gradients])
+        kernels = [_as_kernel(factor, gradient) for factor, gradient in zip(factors, gradients, strict=True)]
+        torch._foreach_copy_(gradients, kernels)
+        torch._foreach_mul_(gradients, [max(1.0, len(factor) / factor.shape[1]) ** 0.5 for factor in factors])
 
 
 def orthogonal_factors(matrices: Sequence[Tensor]) -> list[Tensor]:
     """``U V^T`` of each matrix ``U S V^T``, roughly: the singular values of what is returned lie around 1.
 
-    The quintic Newton-Schulz iteration multiplies a wide matrix from the left by a polynomial of its Gram matrix, and
-    the Gram matrix by the same on both sides. So it needs the matrix itself at the beginning and at the end only.
+    Where both sides are longer than ``LARGEST_SIDE`` that is true of blocks of the matrix.
 
     Args:
         matrices: Of float32, each ``[rows, columns]``.
@@ -107,20 +111,41 @@ def orthogonal_factors(matrices: Sequence[Tensor]) -> list[Tensor]:
     Returns:
         Matrices of the same shapes. One of zeros stays so.
     """
-    wide = [matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T for matrix in matrices]
+    blocks: list[Tensor] = []
+    for matrix in matrices:
+        wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+        blocks += wide.tensor_split(_block_count(matrix))
+    found = iter(_wide_factors(blocks))
+    factors = []
+    for matrix in matrices:
+        count = _block_count(matrix)
+        factor = next(found) if count == 1 else torch.cat(list(islice(found, count)))
+        factors.append(factor if matrix.shape[0] <= matrix.shape[1] else factor.T)
+    return factors
+
+
+def _block_count(matrix: Tensor) -> int:
+    return math.ceil(min(matrix.shape) / LARGEST_SIDE)
+
+
+def _wide_factors(matrices: Sequence[Tensor]) -> list[Tensor]:
+    """Orthogonal factors of matrices that have no more rows than columns.
+
+    The quintic Newton-Schulz iteration multiplies a matrix from the left by a polynomial of its Gram matrix, and the
+    Gram matrix by the same on both sides. So it needs the matrix itself at the beginning and at the end only.
+    """
     stacks: defaultdict[int, list[int]] = defaultdict(list)
-    for index, matrix in enumerate(wide):
-        stacks[-(-len(matrix) // _SIDE_STEP) * _SIDE_STEP].append(index)
+    for index, matrix in enumerate(matrices):
+        stacks[math.ceil(len(matrix) / _SIDE_STEP) * _SIDE_STEP].append(index)
     factors = list(matrices)
     for side, indices in stacks.items():
-        gram = wide[indices[0]].new_zeros(len(indices), side, side)
+        gram = matrices[indices[0]].new_zeros(len(indices), side, side)
         for slot, index in zip(gram, indices, strict=True):
-            rows = len(wide[index])
-            slot[:rows, :rows] = wide[index] @ wide[index].T
+            rows = len(matrices[index])
+            slot[:rows, :rows] = matrices[index] @ matrices[index].T
         for multiplier, index in zip(_newton_schulz(gram), indices, strict=True):
-            rows = len(wide[index])
-            factor = multiplier[:rows, :rows] @ wide[index]
-            factors[index] = factor if wide[index] is matrices[index] else factor.T
+            rows = len(matrices[index])
+            factors[index] = multiplier[:rows, :rows] @ matrices[index]
     return factors
 
 
@@ -145,8 +170,9 @@ def _newton_schulz(gram: Tensor) -> Tensor:
 
 def _as_matrix(kernel: Tensor) -> Tensor:
     """``[out, height * width * in]``: no copy of a kernel that lies in memory with its channels last."""
-    return kernel.movedim(1, -1).flatten(1)
+    return kernel.permute(0, 2, 3, 1).flatten(1)
 
 
 def _as_kernel(matrix: Tensor, like: Tensor) -> Tensor:
-    return matrix.view(like.movedim(1, -1).shape).movedim(-1, 1)
+    rows, channels, height, width = like.shape
+    return matrix.reshape(rows, height, width, channels).permute(0, 3, 1, 2)

@@ -71,7 +71,8 @@ def train(
         should_stop: Asked at every step and after every epoch.
 
     Raises:
-        TrainingStopped: ``should_stop`` said so; the checkpoint, if there is one, holds epochs finished.
+        TrainingStopped: ``should_stop`` said so. The checkpoint holds the epochs finished if it said so after one,
+            otherwise those that were last written.
         CandidateError: The loss is no finite number (``diverged``), or memory ran out (``out_of_memory``).
         EnvironmentFailure: The device failed, the checkpoint cannot be written, or a measurement of another process
             does not end.
@@ -148,7 +149,8 @@ class _Training:
             batches=batches,
             first_epoch=first_epoch,
             loss_scaling={} if state is None else state.loss_scaling,
-            on_epoch_end=lambda point: self._finish_epoch(module, point),
+            on_epoch_end=self._finish_epoch,
+            keep=lambda stopping: self._keep(module, stopping=stopping),
             should_stop=should_stop,
             give_way=lambda: turn.give_way(should_stop),
         )
@@ -176,11 +178,15 @@ class _Training:
             self.notes = (note,)
         return state
 
-    def _finish_epoch(self, module: TrainingModule, point: CurvePoint) -> None:
+    def _finish_epoch(self, point: CurvePoint) -> None:
         self.curve.append(point)
         if self._on_epoch is not None:
             self._on_epoch(point)
-        if self._checkpoint is None or not self._is_checkpoint_due():
+
+    def _keep(self, module: TrainingModule, *, stopping: bool) -> None:
+        """Writes the state at the end, from which a promotion goes on, and where losing it would cost much."""
+        is_due = time.monotonic() - self._written_s >= self._checkpoint_interval_s
+        if self._checkpoint is None or not (len(self.curve) == self._epochs or stopping or is_due):
             return
         state = TrainingState(
             identity=self._identity,
@@ -192,11 +198,6 @@ class _Training:
         )
         write_checkpoint(self._checkpoint, state)
         self._written_s = time.monotonic()
-
-    def _is_checkpoint_due(self) -> bool:
-        """At the end, from which a promotion goes on, and where a crash would cost much."""
-        is_last = len(self.curve) == self._epochs
-        return is_last or time.monotonic() - self._written_s >= self._checkpoint_interval_s
 
 
 def _training_turn(device: torch.device) -> TrainingTurn:

@@ -204,6 +204,23 @@ def test_on_the_way_a_checkpoint_is_written_once_an_interval(tmp_path: Path) -> 
     assert len(torch.load(tmp_path / "a", weights_only=True)["curve"]) == 6
 
 
+def test_stopped_after_an_epoch_nothing_is_lost(tmp_path: Path) -> None:
+    seen: list[CurvePoint] = []
+    with pytest.raises(TrainingStopped, match="after epoch 2"):
+        train(
+            SmallNet(),
+            small_task(),
+            RECIPE,
+            epochs=4,
+            seed=0,
+            device=CPU,
+            checkpoint=tmp_path / "a",
+            on_epoch=seen.append,
+            should_stop=lambda: len(seen) == 2,
+        )
+    assert len(torch.load(tmp_path / "a", weights_only=True)["curve"]) == 2
+
+
 def test_a_finished_checkpoint_is_not_trained_again(tmp_path: Path) -> None:
     first, weights = run(2, tmp_path / "a")
     seen: list[CurvePoint] = []
@@ -402,6 +419,39 @@ def test_weight_decay_spares_norms_and_biases() -> None:
     assert len(spared["params"]) == 3
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.25, 0.0)
     assert decayed["nesterov"]
+
+
+def test_muon_takes_the_kernels_of_ungrouped_convolutions() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=8), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(8, 4)
+    )
+    kernels, others, spared = build_optimizer(model, Recipe(weight_decay=0.25)).param_groups
+    assert [id(p) for p in kernels["params"]] == [id(model[0].weight)]
+    assert {id(p) for p in others["params"]} == {id(model[1].weight), id(model[4].weight)}
+    assert len(spared["params"]) == 5
+    assert [group["weight_decay"] for group in (kernels, others, spared)] == [0.25, 0.25, 0.0]
+    assert sum(len(group["params"]) for group in (kernels, others, spared)) == len(list(model.parameters()))
+
+
+def test_batch_norm_statistics_are_those_of_the_averaged_weights() -> None:
+    """The share of training images that a channel sees is normalised as in training: mean 0, variance 1."""
+    model, recipe = SmallNet(), Recipe(batch_size=30, augment=False, batch_norm_images=150)
+    train(model, small_task(), recipe, epochs=2, seed=0, device=CPU)
+    batches = small_task().training_batches(recipe, seed=0, device=CPU)
+    with torch.no_grad():
+        maps = model.features[0](torch.cat([images for images, _ in batches.epoch(0)]))
+    norm = model.features[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    torch.testing.assert_close(norm.running_mean, maps.mean((0, 2, 3)), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(norm.running_var, maps.var((0, 2, 3)), rtol=2e-2, atol=1e-4)
+    assert norm.momentum == 0.1
+
+
+def test_statistics_may_be_averaged_instead() -> None:
+    model, recipe = SmallNet(), Recipe(batch_size=30, batch_norm_images=0)
+    task = Noting(small_data())
+    train(model, task, recipe, epochs=2, seed=0, device=CPU)
+    assert task.asked == [0, 1]
 
 
 def test_nothing_is_printed_or_left_behind(
