@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from osanas.engine.repeats import Repeat, confirming_repeat, early_repeat
-from osanas.engine.starting_points import StartingPoints, none_fits
+from osanas.engine.starting_points import START_SHARE, StartingPoints, none_fits
 from osanas.errors import SearchFailed
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.members import SpaceAt
@@ -232,7 +232,16 @@ def decide(now: Situation, promotion: Callable[[bool], Promotion | None]) -> Act
         return Wait(now.others.holders)
     if now.is_settled:
         return End("The search is settled, so it ends here. Without --until-settled the same command goes on.")
-    return End(f"Every network of the space '{now.at.space.name}' has been evaluated." if is_exhausted else None)
+    return End(_last_words(now, is_exhausted=is_exhausted))
+
+
+def _last_words(now: Situation, *, is_exhausted: bool) -> str | None:
+    if is_exhausted:
+        return f"Every network of the space '{now.at.space.name}' has been evaluated."
+    waiting = StartingPoints(now.at, now.history.limits).waiting(now.seen)
+    if not waiting:
+        return None
+    return f"Starting points left out, as each would take over {START_SHARE:.0%} of the search: {', '.join(waiting)}."
 
 
 def _new_candidate(now: Situation) -> Action | None:
