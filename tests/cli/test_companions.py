@@ -70,20 +70,20 @@ def statuses(osanas: Command) -> dict[int, str]:
 
 
 def test_two_workers_share_a_search(osanas: Command) -> None:
-    process = start(*TWO, "--rungs", "60", "--trials", "8", cwd=Path.cwd())
+    process = start(*TWO, "--rungs", "40", "--trials", "6", cwd=Path.cwd())
     other = wait_until_both_train(process)
     assert other.ppid() == process.pid
     result = finish(process)
     assert result.code == 0, result.err
     assert is_gone(other)
-    told = re.findall(r"^\d/8  trial (\d+) ", result.err, re.MULTILINE)
+    told = re.findall(r"^\d/6  trial (\d+) ", result.err, re.MULTILINE)
     assert sorted(map(int, told)) == sorted(statuses(osanas))  # whoever trained them, each once
-    assert "8/8" in result.err
+    assert "6/6" in result.err
     assert not [word for word in CHATTER if word in result.err]
 
 
 def test_the_second_ends_with_the_first_and_nothing_is_lost(osanas: Command) -> None:
-    options = (*TWO, "--rungs", "150", "--trials", "3")
+    options = (*TWO, "--rungs", "60", "--trials", "4")
     process = start(*options, cwd=Path.cwd())
     other = wait_until_both_train(process)
     while len(query("SELECT DISTINCT evaluation_id FROM osanas_epochs WHERE epoch >= 2")) < 2:
@@ -99,7 +99,7 @@ def test_the_second_ends_with_the_first_and_nothing_is_lost(osanas: Command) -> 
     assert len(kept) >= 2
     assert set(kept) <= set(after)  # the last epoch of each may not have reached its checkpoint
     assert set(statuses(osanas).values()) == {"complete"}
-    assert "3/3" in result.err
+    assert "4/4" in result.err
 
 
 def test_an_interrupt_ends_both_with_one_message(folder: Path) -> None:
@@ -115,7 +115,7 @@ def test_an_interrupt_ends_both_with_one_message(folder: Path) -> None:
 
 
 def test_a_killed_companion_is_told_and_the_search_goes_on(osanas: Command) -> None:
-    process = start(*TWO, "--rungs", "150", "--trials", "3", cwd=Path.cwd())
+    process = start(*TWO, "--rungs", "60", "--trials", "4", cwd=Path.cwd())
     other = wait_until_both_train(process)
     other.kill()
     result = finish(process)
@@ -126,11 +126,11 @@ def test_a_killed_companion_is_told_and_the_search_goes_on(osanas: Command) -> N
         "The search goes on without it."
     ]
     assert set(statuses(osanas).values()) == {"complete"}
-    assert "3/3" in result.err
+    assert "4/4" in result.err
 
 
 def test_the_time_limit_lets_both_finish_what_they_have_begun(osanas: Command) -> None:
-    process = start(*TWO, "--rungs", "150", "--trials", "50", "--timeout", "40", cwd=Path.cwd())
+    process = start(*TWO, "--rungs", "60", "--trials", "50", "--timeout", "40", cwd=Path.cwd())
     wait_until_both_train(process)
     result = finish(process)
     assert result.code == 0, result.err
