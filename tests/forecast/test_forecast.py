@@ -310,7 +310,7 @@ def test_energy_of_real_networks_where_a_meter_measures() -> None:
     options = {
         "space": "tiny",
         "data": "digits",
-        "train_samples": 100,
+        "train_samples": 300,  # an epoch of a few steps, so that a step's time is known
         "device": "cpu",
         "threads": 1,
         "energy": "estimated",
