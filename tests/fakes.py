@@ -437,7 +437,7 @@ def check_promotions(store: Store, record: StudyRecord) -> None:
     history = history_of(store.evaluations(record.id), record)
     evaluator = TableEvaluator()
     features = Features(SpaceAt(SearchSpace.from_dict(record.identity["space"]), evaluator.shape()))
-    assert next_promotion(history, KnownCost(features), has_rival=False) is None
+    assert next_promotion(history, KnownCost(features), may_begin=False) is None
     if record.config.confirm:
         members = front_of(list(by_number.values()), record).candidates
         evaluations = store.evaluations(record.id)

@@ -45,7 +45,7 @@ class Evaluating:
                 return Outcome("infeasible", reason_kind="limit", reason=broken)
             return self._trained(evaluation, trial, promoted_from, should_stop)
         except Exception as error:  # noqa: BLE001 - what is not the candidate's own is raised again
-            fault = self._own_fault(error)
+            fault = own_fault(error, self.announcer)
             return Outcome("failed", reason_kind=fault.kind[:40], reason=str(fault))
 
     def _costs(self, evaluation: Candidate, trial: int) -> Mapping[str, float | None]:
@@ -84,13 +84,19 @@ class Evaluating:
             self.announcer.note(f"Trial {trial}: {note}")
         return Outcome("complete", score=trained.score, training_seconds=trained.seconds)
 
-    def _own_fault(self, error: Exception) -> CandidateError:
-        """What a network, or a measurer or trainer of the user's, did wrong; whatever is not theirs is raised again."""
-        if isinstance(error, CandidateError):
-            return error
-        if isinstance(error, OsanasError) or error is self.announcer.error:
-            raise error
-        if isinstance(error, MemoryError):
-            return CandidateError("out_of_memory", "The machine's memory does not hold it.")
-        kind = type(error).__name__
-        return CandidateError(kind, f"{kind}: {' '.join(str(error).split())[:500]}")
+
+def own_fault(error: Exception, announcer: Announcer) -> CandidateError:
+    """What a network, or a measurer or trainer of the user's, did wrong; whatever is not theirs is raised again.
+
+    Args:
+        error: Raised while a network was measured or trained.
+        announcer: Knows what a listener raised meanwhile.
+    """
+    if isinstance(error, CandidateError):
+        return error
+    if isinstance(error, OsanasError) or error is announcer.error:
+        raise error
+    if isinstance(error, MemoryError):
+        return CandidateError("out_of_memory", "The machine's memory does not hold it.")
+    kind = type(error).__name__
+    return CandidateError(kind, f"{kind}: {' '.join(str(error).split())[:500]}")

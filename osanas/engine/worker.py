@@ -129,7 +129,7 @@ class Worker:
         limits = self.record.limits
         measuring = measuring_in(self.store, self.record.id, self.measurer, self.announcer.note)
         self._evaluating = Evaluating(measuring, self.trainer, limits, self._checkpoints, self.announcer)
-        self.record = with_reference(self.record, self.at, self.trainer.score, measuring)
+        self.record = with_reference(self.record, self.at, self.trainer.score, measuring, self.announcer)
         # workers of equal seeds propose equal candidates
         self._strategy = KnownCost(Features(self.at), self._config.seed + 1_000_003 * now.others.older)
         self._asked = study_to_ask(

@@ -98,14 +98,14 @@ def features() -> Features:
     return Features(AT)
 
 
-def price(architecture: Architecture) -> dict[str, float | None]:
-    costs = costs_of(architecture)
-    return {name: getattr(costs, name) for name in ("latency_ms", "energy_mj", "parameters", "multiply_adds")}
+def costs(architecture: Architecture) -> dict[str, float | None]:
+    found = costs_of(architecture)
+    return {name: getattr(found, name) for name in ("latency_ms", "energy_mj", "parameters", "multiply_adds")}
 
 
 def history(count: int) -> History:
     members = random.Random(1).sample(list(AT.enumerate()), count)
-    seen = [CandidateState(member.digest, member, price(member), {1: accuracy_of(member, 1)}) for member in members]
+    seen = [CandidateState(member.digest, member, costs(member), {1: accuracy_of(member, 1)}) for member in members]
     return History((1,), ("accuracy", "latency_ms"), Limits(), seen)
 
 
@@ -113,17 +113,17 @@ def history(count: int) -> History:
 def test_the_strategys_member_is_proposed(count: int) -> None:
     known = history(count)
     study = optuna.create_study(
-        directions=DIRECTIONS, sampler=KnownCostSampler(KnownCost(features(), 5), lambda: known, price, 0)
+        directions=DIRECTIONS, sampler=KnownCostSampler(KnownCost(features(), 5), lambda: known, 0)
     )
     trial = study.ask(distributions(AT))
     proposed = AT.decode(trial.params)
-    assert proposed == KnownCost(features(), 5).propose(known, price)
+    assert proposed == KnownCost(features(), 5).propose(known)
     assert proposed.digest not in {member.digest for member in known.seen}
 
 
 def test_where_the_strategy_finds_nothing_any_member_is_drawn() -> None:
     known = history(144)
-    sampler = KnownCostSampler(KnownCost(features(), 5), lambda: known, price, 0)
+    sampler = KnownCostSampler(KnownCost(features(), 5), lambda: known, 0)
     study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
     drawn = {SPACE.decode(study.ask(distributions(AT)).params).digest for _ in range(20)}
     assert len(drawn) > 10
@@ -131,12 +131,12 @@ def test_where_the_strategy_finds_nothing_any_member_is_drawn() -> None:
 
 def test_history_is_read_anew_for_each_proposal() -> None:
     known = [history(20)]
-    sampler = KnownCostSampler(KnownCost(features(), 5), lambda: known[0], price, 0)
+    sampler = KnownCostSampler(KnownCost(features(), 5), lambda: known[0], 0)
     study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
     found = []
     for _ in range(3):
         member = AT.decode(study.ask(distributions(AT)).params)
         found.append(member.digest)
-        seen = CandidateState(member.digest, member, price(member), {1: accuracy_of(member, 1)})
+        seen = CandidateState(member.digest, member, costs(member), {1: accuracy_of(member, 1)})
         known[0] = History((1,), ("accuracy", "latency_ms"), Limits(), [*known[0].seen, seen])
     assert len(set(found)) == 3
