@@ -51,6 +51,15 @@ BATCH_SIZE = 64
 MEMBERS = 400
 SECOND_SEEDS = 24
 ROUNDS = 4
+RECIPE = {
+    "batch_size": BATCH_SIZE,
+    "optimizer": "sgd",
+    "learning_rate": 0.1,
+    "momentum": 0.9,
+    "warmup_epochs": 1.0,
+    "batch_norm_images": 0,
+}
+"""The one that the rows here were trained by; rows of two recipes would not compare."""
 CPU = torch.device("cpu")
 
 _EPOCH_COLUMNS = [f"{name}_{epoch}" for name in ("val_accuracy", "train_loss") for epoch in range(1, EPOCHS + 1)]
@@ -111,7 +120,7 @@ def train_share(rank: int, processes: int, count: int) -> None:
     """Trains every ``processes``-th of what is missing."""
     torch.set_num_threads(1)
     data = load("fashion_mnist", resolution=RESOLUTION, train_samples=TRAIN_SAMPLES)
-    recipe = Recipe.of({"batch_size": BATCH_SIZE})
+    recipe = Recipe.of(RECIPE)
     everyone = list(itertools.islice(members(SearchSpace.load(SPACE)), count))
     wanted = [(member, seed) for seed in (0, 1) for member in everyone if seed == 0 or member[0] < SECOND_SEEDS]
     for (number, indices, architecture), seed in wanted[rank::processes]:

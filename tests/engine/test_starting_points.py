@@ -108,7 +108,7 @@ def test_they_come_after_the_first_candidates(count: int, target: int) -> None:
 
 
 def test_the_cheapest_comes_first() -> None:
-    starts, order = points(4), []
+    starts, order = points(4), list[Architecture]()
     while (due := starts.due(history(FIRST_START, *order), 100, unknown)) is not None:
         order.append(due)
     named = [SHAPE.canonical(member) for _, member in starts.at.space.start_from]
