@@ -64,7 +64,8 @@ def test_a_search_climbs_and_ends(job: Job, url: str, sampler: str) -> None:
 def test_a_promotion_goes_on_where_its_candidate_stood_and_is_not_measured_again(job: Job) -> None:
     evaluator = TableEvaluator(log=Path("log"))
     view = search(job, evaluator)
-    assert len(evaluator.measured) == len(set(evaluator.measured)) == 12
+    # beside the 12 candidates the yardstick of the hypervolume
+    assert len(evaluator.measured) == len(set(evaluator.measured)) == 13
     assert {(before, after) for _, before, after in trained()} == {(0, 1), (1, 3), (3, 9)}
     assert view.savings().epochs_trained == sum(after - before for _, before, after in trained())
     top = next(candidate for candidate in view.candidates() if candidate.epochs == 9)
@@ -122,11 +123,13 @@ def test_every_search_ends_and_trains_nothing_twice(
 
 def test_a_failure_on_the_way_up_closes_the_candidate(job: Job, url: str) -> None:
     seen: set[str] = set()
+    promoted: list[bool] = []
 
     def failure(architecture: Architecture, _: int) -> BaseException | None:
         again = architecture.digest in seen
         seen.add(architecture.digest)
-        return CandidateError("diverged", f"The loss is nan ({len(seen)}).") if again else None
+        promoted.append(again)
+        return CandidateError("diverged", "The loss is nan.") if again and sum(promoted) % 2 else None
 
     view = search(replace(job, rungs=(1, 3)), TableEvaluator(failure=failure, log=Path("log")))
     check_study(url, 12)
@@ -136,7 +139,9 @@ def test_a_failure_on_the_way_up_closes_the_candidate(job: Job, url: str) -> Non
     assert len({candidate.digest for candidate in failed}) == len(failed)
     kept = {file.name for file in Path("studies/s/checkpoints").iterdir()}
     assert not [c for c in failed if any(c.digest.replace(":", "-") in name for name in kept)]
-    assert view.savings().epochs_saved == 2 * (12 - len(failed))
+    arrived = [candidate for candidate in view.candidates() if candidate.is_complete and candidate.epochs == 3]
+    assert arrived
+    assert view.savings().epochs_saved == 2 * (12 - len(failed) - len(arrived))
 
 
 # another ladder -----------------------------------------------------------------------------------------------------
@@ -152,7 +157,8 @@ def test_a_higher_rung_may_be_added(job: Job, url: str) -> None:
     assert view.rungs == RUNGS
     assert evaluator.measured == []
     assert {candidate.trial: candidate for candidate in view.candidates() if candidate.trial in known} == known
-    assert {candidate.epochs for candidate in view.candidates() if candidate.trial not in known} == {9}
+    # more than before reach the rung that was the last and is not any more
+    assert {candidate.epochs for candidate in view.candidates() if candidate.trial not in known} == {3, 9}
     with pytest.raises(StudyError, match="only higher ones may be added at the end"):
         search(replace(job, rungs=(1, 3)))
 
@@ -182,15 +188,15 @@ PROMOTING = {
     "before the trial of a claim": 1,
     "after the trial of a claim": 1,
     "after the trial is assigned": 1,
-    "after claiming": 3,
-    "after an epoch": 3,
-    "before the result": 3,
-    "after the result": 3,
-    "while telling": 3,
-    "after telling": 3,
-    "before the checkpoints are tidied": 4,
+    "after claiming": 6,
+    "after an epoch": 6,
+    "before the result": 6,
+    "after the result": 6,
+    "while telling": 6,
+    "after telling": 6,
+    "before the checkpoints are tidied": 7,
 }
-"""At which time a point is reached by the first promotion, which follows two candidates."""
+"""At which time a point is reached by the first promotion, which follows five candidates."""
 
 
 QUICK = ("after claiming", "after the result")
@@ -264,7 +270,7 @@ def test_on_another_machine_a_candidate_is_trained_from_its_start(job: Job, url:
 def test_real_networks_climb_to_what_straight_training_gives(folder: Path) -> None:
     """Bit by bit on a CPU: weights, averaged weights, optimiser and curve."""
     base = {"space": "tiny", "data": "digits", "train_samples": 100}
-    base |= {"device": "cpu", "energy": "estimated", "threads": 1, "workers": 1}
+    base |= {"device": "cpu", "energy": "estimated", "threads": 1, "workers": 1, "confirm": 0}
     found = []
     for name, rungs, trials in (("ladder", (1, 2, 3), 2), ("straight", (3,), 1)):
         config = StudyConfig.model_validate({**base, "study": name, "rungs": rungs, "trials": trials})
