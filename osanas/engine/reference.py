@@ -56,8 +56,8 @@ def reference_point(
 
 
 def yardstick(at: SpaceAt) -> Architecture:
-    """The cheapest starting point of a space by multiply-adds; of a space without any, the middle of every choice."""
+    """The cheapest starting point of a space by multiply-adds; of a space without any, its largest member."""
     starts = [at.canonical(member) for _, member in at.space.start_from]
     if starts:
         return min(starts, key=lambda member: at.costs(member).multiply_adds)
-    return at.decode({dimension.name: (len(dimension.values) - 1) // 2 for dimension in at.dimensions})
+    return at.canonical(at.space.largest())

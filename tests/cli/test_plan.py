@@ -67,7 +67,7 @@ def test_plan_for_people(osanas: Command, priced: Priced) -> None:
     assert re.search(r"^median .* a whole epoch$", result.out, re.MULTILINE)
     assert re.search(r"^within the limits: [\d.]+ % of all members$", result.out, re.MULTILINE)
     assert "latency_ms predicted from 30 measured members: median error " in result.out
-    trainings = r"^trainings: 50 candidates to 1 epoch, \d+ of them on to 3, .*; \d+ epochs in all$"
+    trainings = r"^trainings: 50 candidates to 2 epochs, 22 of them on to 4, 10 of them on to 8; \d+ epochs in all$"
     assert re.search(trainings, result.out, re.MULTILINE)
     assert re.search(r"^time: about .* \(training .* s an epoch, measuring .*\)$", result.out, re.MULTILINE)
     assert "energy: not known, the evaluator trains nothing here" in result.out

@@ -332,9 +332,9 @@ def test_energy_of_real_networks_where_a_meter_measures() -> None:
 @pytest.mark.parametrize(
     ("rungs", "trainings", "epochs"),
     [
-        ((1, 3, 9), [(1, 200), (3, 66), (9, 22)], 200 + 66 * 2 + 22 * 6),
+        ((1, 3, 9), [(1, 200), (3, 89), (9, 40)], 200 + 89 * 2 + 40 * 6),
         ((5,), [(5, 200)], 1000),
-        ((4, 5), [(4, 200), (5, 160)], 800 + 160),
+        ((4, 5), [(4, 200), (5, 40)], 800 + 40),
     ],
 )
 def test_expected(rungs: tuple[int, ...], trainings: list[tuple[int, int]], epochs: int) -> None:
@@ -342,7 +342,7 @@ def test_expected(rungs: tuple[int, ...], trainings: list[tuple[int, int]], epoc
     assert expected_epochs(trainings) == epochs
 
 
-@given(st.integers(0, 500), st.sets(st.integers(1, 100), min_size=1, max_size=5).map(sorted))
+@given(st.integers(1, 500), st.sets(st.integers(1, 100), min_size=1, max_size=5).map(sorted))
 def test_a_ladder_trains_less_than_everything_in_full(candidates: int, rungs: list[int]) -> None:
     trainings = expected_trainings(candidates, rungs)
     assert [rung for rung, _ in trainings] == rungs

@@ -12,7 +12,7 @@ from tests.fakes import Job, TableEvaluator, search
 DATA = {"data": {"resolution": 8, "in_channels": 1, "num_classes": 10}, "stem_reduction": 1}
 
 
-@pytest.mark.parametrize(("settings", "trials"), [(DATA, 17), ({}, 1)])
+@pytest.mark.parametrize(("settings", "trials"), [(DATA, 45), ({}, 1)])
 def test_signals_of_a_stored_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], trials: int
 ) -> None:

@@ -18,10 +18,11 @@ def config(**options: Any) -> StudyConfig:
 
 
 def test_data_is_what_the_options_name() -> None:
-    task = choose_task(config(resolution=16, train_samples=100, split_seed=2))
+    task = choose_task(config(data="digits", resolution=16, train_samples=100, split_seed=2))
     assert isinstance(task, Classification)
     assert task.data.describe() == load("digits", resolution=16, train_samples=100, split_seed=2).describe()
-    assert choose_task(config()).shape.resolution == 8
+    assert choose_task(config(data="digits")).shape.resolution == 8
+    assert choose_task(config(train_samples=100)).shape.resolution == 24
 
 
 def test_data_dir_is_where_data_lie(tmp_path: Path) -> None:

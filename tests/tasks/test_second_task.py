@@ -117,7 +117,7 @@ def test_its_studies_are_kept_as_any_by_its_score_and_not_continued_as_another_t
     assert view.objectives == ("latency_ms", "r2")
     assert open_study("dark").record.config.objectives == ("latency_ms", "r2")
     with sqlite3.connect("studies/dark/study.db") as connection:
-        assert connection.execute("SELECT version FROM osanas_schema").fetchall() == [(3,)]
+        assert connection.execute("SELECT version FROM osanas_schema").fetchall() == [(4,)]
         (score,) = connection.execute("SELECT accuracy FROM osanas_evaluations WHERE status = 'complete'").fetchone()
     assert score == next(one.score for one in view.candidates() if one.is_complete)
     table = TableEvaluator(energy_source=None)

@@ -81,6 +81,7 @@ class Lines:
         score: Name of the study's score.
         left: Time left, in words.
         front: The front's size and share, in words.
+        now: Reads seconds since any moment.
     """
 
     score: str = ACCURACY.name
