@@ -504,8 +504,7 @@ def test_a_device_lost_in_the_middle(
 
     monkeypatch.setattr(table, "measure", lost)
     command = ("search", "--space", "few.yaml", "--trials", "3", "--sampler", "random", "--seed", "1", "--rungs", "5")
-    command += ("--confirm", "0")
-    result = osanas(*command)
+    result = osanas(*command, "--confirm", "0")
     assert (result.code, result.out) == (3, "")
     assert result.err.splitlines()[-2:] == [
         "error: The GPU was lost (GPU is lost).",
@@ -514,7 +513,7 @@ def test_a_device_lost_in_the_middle(
     trials = osanas("show", "few-cluttered_digits", "--json").document["trials"]
     statuses = [trial["status"] for trial in trials if trial["status"] != "duplicate"]
     assert statuses == (["complete"] * 3 if in_full else ["complete", "running"])
-    again = osanas(*command)
+    again = osanas(*command, "--confirm", "0")
     assert again.code == 0
     assert "measured by the full protocol" in again.out
     shown = osanas("show", "few-cluttered_digits", "--json").document["trials"]
