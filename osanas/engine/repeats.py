@@ -34,7 +34,9 @@ class Repeat:
 
 
 def early_repeat(evaluations: Sequence[Candidate], epochs: int, limits: Limits) -> Repeat | None:
-    """The repeat that is due while the search goes on, or None: of the cheapest candidate that has none.
+    """The repeat that is due while the search goes on, or None.
+
+    It is of the candidate of median training time among those that have none: cheap ones are noisier than others.
 
     Args:
         evaluations: All of the study. A repeat that is running, failed or over a limit counts as one.
@@ -52,7 +54,7 @@ def early_repeat(evaluations: Sequence[Candidate], epochs: int, limits: Limits) 
     waiting = [one for one in full if one.digest not in repeated]
     if not waiting or len(repeated) >= min(EARLY_REPEATS, len(full) // TRAININGS_PER_REPEAT):
         return None
-    return _next(min(waiting, key=_seconds), evaluations, limits)
+    return _next(sorted(waiting, key=_seconds)[len(waiting) // 2], evaluations, limits)
 
 
 def confirming_repeat(

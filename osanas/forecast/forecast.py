@@ -34,12 +34,13 @@ STRETCH_S = 6.0
 """Longest training of each of the three members, but for the few steps that it takes to tell."""
 
 ASSUMPTION = (
-    "The fewest trainings are counted; the sampler known-cost may train more candidates on. Candidates are taken to be "
-    "like random networks within the limits. The sampler's own time is not counted, nor are measuring the final front "
-    "in full and training it again with other seeds."
+    "Candidates are taken to be like the first ones that the sampler draws. Its own time is not counted, nor are "
+    "measuring the final front in full and training candidates again with other seeds."
 )
 
 _JOULES_PER_KWH = 3.6e6
+_EVENLY = 100
+"""Costs that stand for candidates drawn evenly in log cost."""
 
 
 def plan(
@@ -217,9 +218,8 @@ class _Planner:
             "trainings": [{"epochs": rung, "candidates": count} for rung, count in trainings],
             "epochs": epochs,
             "workers": self.workers,
-            **dict.fromkeys(("epoch_s", "measuring_s", "training_s", "seconds", "seconds_at_most")),
-            **dict.fromkeys(("reason", "energy_kwh")),
-            "energy_reason": None,
+            **dict.fromkeys(("epoch_s", "measuring_s", "training_s", "seconds")),
+            **dict.fromkeys(("reason", "energy_kwh", "energy_reason")),
             "assumption": ASSUMPTION,
         }
         timed = [member for member in members if member.epoch is not None]
@@ -230,25 +230,29 @@ class _Planner:
         setup_s = median(member.epoch.setup_s for member in timed if member.epoch is not None)
         measuring_s = candidates * fmean(self.measuring_s)
         training_s = epochs * epoch_s + setup_s * sum(count for _, count in trainings)
-        at_most_s = candidates * (self.config.rungs[-1] * epoch_s + len(trainings) * setup_s)
         kwh, reason = self._energy_kwh(timed, meter, training_s, measuring_s)
         return document | {
             "epoch_s": epoch_s,
             "measuring_s": measuring_s,
             "training_s": training_s,
             "seconds": measuring_s + training_s / self.workers,
-            "seconds_at_most": measuring_s + at_most_s / self.workers,
             "energy_kwh": kwh,
             "energy_reason": reason,
         }
 
     def _epoch_s(self, timed: Sequence[_Member], allowed: Sequence[int]) -> float:
-        """Mean seconds of an epoch among the allowed, between the timed members in proportion to multiply-adds."""
+        """Mean seconds of an epoch of the candidates, between the timed members in proportion to multiply-adds.
+
+        The sampler known-cost draws evenly in log multiply-adds, Optuna's at first uniformly among the members.
+        """
         points = sorted((member.counted.multiply_adds, member.epoch.seconds) for member in timed if member.epoch)
         sizes, seconds = zip(*points, strict=True)
-        return float(
-            np.interp([self.population.costs[index].multiply_adds for index in allowed], sizes, seconds).mean()
-        )
+        costs = [self.population.costs[index].multiply_adds for index in allowed]
+        if self.config.sampler == "known-cost":
+            space = self.population.at.space
+            smallest = self.population.count(self.population.at.canonical(space.smallest())).multiply_adds
+            costs = list(np.geomspace(min(smallest, *costs), max(costs), _EVENLY))
+        return float(np.interp(costs, sizes, seconds).mean())
 
     def _energy_kwh(
         self,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.members import SpaceAt
-from osanas.strategy.proposals import evenly_in_cost
+from osanas.strategy.proposals import spread_over_costs
 
 Array = NDArray[np.float64]
 
@@ -76,7 +76,7 @@ class Features:
     @cached_property
     def _scale(self) -> tuple[Array, Array]:
         rng = random.Random(0)  # noqa: S311 - a scale, not a secret
-        rows = self._raw(evenly_in_cost(self.at, _SAMPLE, rng))
+        rows = self._raw(spread_over_costs(self.at, _SAMPLE, rng))
         return rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-6)
 
 

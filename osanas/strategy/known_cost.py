@@ -18,7 +18,7 @@ from osanas.strategy.features import STRUCTURE, Features
 from osanas.strategy.history import CandidateState, History
 from osanas.strategy.ladder import expected_epochs
 from osanas.strategy.outlook import Outlook, outlook
-from osanas.strategy.proposals import distinct, evenly_in_cost, mutations
+from osanas.strategy.proposals import distinct, evenly_in_cost, mutations, spread_over_costs
 from osanas.strategy.surrogate import RowCache, Surrogate, epoch_seconds, epoch_time, fit
 from osanas.study.objectives import LIMITED
 
@@ -114,10 +114,12 @@ class KnownCost:
         return None if model is None else epoch_seconds(model, self._rows.training(architectures))
 
     def _even(self) -> list[Architecture]:
-        """Members drawn evenly over all costs, the same for all proposals: their rows are computed once."""
+        """Members drawn evenly over all costs, or all of a small space; for all proposals the same, so that their rows
+        are computed once.
+        """
         if not self._pool:
             rng = random.Random(f"{self.seed}-pool")  # noqa: S311 - a draw, not a secret
-            self._pool = evenly_in_cost(self.features.at, _POOL, rng)
+            self._pool = spread_over_costs(self.features.at, _POOL, rng)
         return self._pool
 
     def _within_limits(

@@ -26,6 +26,15 @@ def random_members(at: SpaceAt, count: int, rng: random.Random) -> list[Architec
     return [at.sample(rng) for _ in range(count)]
 
 
+SMALL_SPACE = 400
+"""Members of a space that is taken whole where members spread over its costs are asked for."""
+
+
+def spread_over_costs(at: SpaceAt, count: int, rng: random.Random) -> list[Architecture]:
+    """So many members drawn evenly in log cost, or all of a small space."""
+    return list(at.enumerate()) if at.space.size <= SMALL_SPACE else evenly_in_cost(at, count, rng)
+
+
 def evenly_in_cost(
     at: SpaceAt, count: int, rng: random.Random, *, lower: float | None = None, upper: float | None = None
 ) -> list[Architecture]:

@@ -83,7 +83,7 @@ def test_two_workers_share_a_search(osanas: Command) -> None:
 
 
 def test_the_second_ends_with_the_first_and_nothing_is_lost(osanas: Command) -> None:
-    options = (*TWO, "--rungs", "60", "--trials", "4")
+    options = (*TWO, "--rungs", "30", "--trials", "4")
     process = start(*options, cwd=Path.cwd())
     other = wait_until_both_train(process)
     while len(query("SELECT DISTINCT evaluation_id FROM osanas_epochs WHERE epoch >= 2")) < 2:
@@ -91,13 +91,12 @@ def test_the_second_ends_with_the_first_and_nothing_is_lost(osanas: Command) -> 
     process.kill()
     finish(process)
     assert is_gone(other)
-    before = query("SELECT evaluation_id, epoch, seconds FROM osanas_epochs ORDER BY 1, 2")
+    before = query("SELECT evaluation_id, epoch, train_loss FROM osanas_epochs ORDER BY 1, 2")
     result = finish(start(*options, cwd=Path.cwd()))
     assert result.code == 0, result.err
-    after = query("SELECT evaluation_id, epoch, seconds FROM osanas_epochs ORDER BY 1, 2")
-    kept = [row for row in before if (row[0], row[1] + 1) in {found[:2] for found in before}]
-    assert len(kept) >= 2
-    assert set(kept) <= set(after)  # the last epoch of each may not have reached its checkpoint
+    after = query("SELECT evaluation_id, epoch, train_loss FROM osanas_epochs ORDER BY 1, 2")
+    assert len(before) >= 4
+    assert set(before) <= set(after)  # trained again or not, they are what they were
     assert set(statuses(osanas).values()) == {"complete"}
     assert "4/4" in result.err
 
@@ -115,7 +114,7 @@ def test_an_interrupt_ends_both_with_one_message(folder: Path) -> None:
 
 
 def test_a_killed_companion_is_told_and_the_search_goes_on(osanas: Command) -> None:
-    process = start(*TWO, "--rungs", "60", "--trials", "4", cwd=Path.cwd())
+    process = start(*TWO, "--rungs", "30", "--trials", "4", cwd=Path.cwd())
     other = wait_until_both_train(process)
     other.kill()
     result = finish(process)

@@ -84,6 +84,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[MeasurementProtocol]:
 # JSON and CSV -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_every_kind_of_network(osanas: Command, folder: Path, table: TableEvaluator) -> None:
     assert osanas("search", "--space", "few.yaml", "--trials", "1").code == 0

@@ -106,7 +106,7 @@ def wait_for_epoch(process: subprocess.Popen[str], database: Path, epoch: int) -
 
 def test_interrupted_and_killed(osanas: Command, folder: Path) -> None:
     database = folder / "studies" / "tiny-digits" / "study.db"
-    options: tuple[Any, ...] = (*REAL, "--rungs", str(EPOCHS), "--trials", "1")
+    options: tuple[Any, ...] = (*REAL, "--rungs", str(EPOCHS), "--trials", "1", "--confirm", "0")
 
     process = start(*options, cwd=folder)
     wait_for_epoch(process, database, 2)

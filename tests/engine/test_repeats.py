@@ -212,6 +212,7 @@ def test_a_repeat_whose_process_dies_is_gone_on_with(job: Job, url: str, point: 
         assert "1" in starts  # the epoch after which it died was in its checkpoint
 
 
+@pytest.mark.slow
 def test_workers_repeat_together_and_nothing_twice(job: Job, url: str) -> None:
     """Each claims another repeat; the front is the same whoever trained it."""
     processes = [launch(replace(job, trials=8, epoch_s=0.02, options={"confirm": 2})) for _ in range(2)]

@@ -38,6 +38,7 @@ def job(folder: Path, url: str) -> Job:
 # samplers -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "gp", "random"])
 @pytest.mark.parametrize(
     "objectives",

@@ -47,12 +47,14 @@ def test_workers_together_reach_exactly_the_total(job: Job, any_url: str, worker
     check_study(any_url, 10, log=Path("log"))
 
 
+@pytest.mark.slow
 def test_workers_exhaust_a_space_together(job: Job, any_url: str) -> None:
     """Nearly every proposal is a duplicate, often of a network that another worker trains: it waits for its result."""
     _all_succeed([launch(replace(job, space=FEW, trials=40, seed=seed, epoch_s=0.1)) for seed in range(2)])
     check_study(any_url, 6, log=Path("log"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rungs", [(2,), pytest.param((1, 2, 4), marks=pytest.mark.slow)])
 def test_a_killed_worker_is_replaced_by_the_one_that_lives(job: Job, any_url: str, rungs: tuple[int, ...]) -> None:
     job = replace(job, rungs=rungs)

@@ -109,3 +109,18 @@ def test_a_task_may_name_its_score() -> None:
     found = history_of([evaluation(0, 1)], StudyRecord(1, "s", identity, config, {}, 0.0, search_key="k"))
     assert (found.score_name, found.cost_objectives) == ("dice", ("latency_ms",))
     assert found.seen[0].scores == {1: 0.1}
+
+
+def test_seconds_of_each_rung_and_what_the_first_evaluation_took_besides() -> None:
+    first = evaluation(0, 1, training_seconds=2.0, started_at=100.0, finished_at=105.0)
+    second = evaluation(0, 3, training_seconds=6.0, started_at=110.0, finished_at=119.0)
+    untimed = evaluation(1, 1, training_seconds=2.0)
+    found, other = history(first, second, untimed).seen
+    assert found.seconds == {1: 2.0, 3: 6.0}
+    assert found.overhead_s == 3.0
+    assert (other.seconds, other.overhead_s) == ({1: 2.0}, None)
+
+
+def test_a_clock_that_was_set_back_is_no_gain() -> None:
+    (found,) = history(evaluation(0, 1, training_seconds=2.0, started_at=100.0, finished_at=101.0)).seen
+    assert found.overhead_s == 0.0

@@ -108,6 +108,7 @@ def test_it_is_searched_interrupted_and_resumed(capsys: pytest.CaptureFixture[st
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(pareto))
 
 
+@pytest.mark.slow
 def test_its_studies_are_kept_as_any_by_its_score_and_not_continued_as_another_tasks() -> None:
     measurer, trainer = network_evaluators(SHORT, Darkness(150))
     of_search: dict[str, Any] = {"config": SHORT, "measurer": measurer, "trainer": trainer}

@@ -79,6 +79,7 @@ def assert_resumes_exactly(checkpoint: Path) -> None:
         assert torch.equal(tensor, models[1].state_dict()[name]), name
 
 
+@pytest.mark.slow
 def test_killed(tmp_path: Path) -> None:
     with start(tmp_path / "a") as process:
         wait_for_epoch(process, 3)

@@ -97,8 +97,6 @@ def _prediction(document: dict[str, Any]) -> None:
             f"measuring {duration(document['measuring_s'])}",
         ]
         print_text(f"time: about {duration(document['seconds'])} ({', '.join(parts)})", hanging="  ")
-        if document["seconds_at_most"] > document["seconds"]:
-            print_text(f"at most {duration(document['seconds_at_most'])}, if every candidate is trained to the end")
     kwh, reason = document["energy_kwh"], document["energy_reason"]
     print_text(f"energy: {f'not known, {reason}' if kwh is None else f'about {number(kwh)} kWh'}", hanging="  ")
     print_text(document["assumption"])
