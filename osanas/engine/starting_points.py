@@ -13,9 +13,17 @@ from osanas.strategy.history import History
 from osanas.study.objectives import Limits
 
 FIRST_START = 5
-"""Candidates before the first starting point, or half of all where that is fewer: they tell what a training takes."""
+"""Candidates before the first starting point: they tell what a training takes."""
 START_SHARE = 0.05
 """Of the whole search's time: a starting point whose first rung would take more is left for later."""
+
+
+def first_start(target: int) -> int:
+    """Candidates before the first starting point, of ``target`` in all: a tenth, so that a front is there first.
+
+    They are at least ``FIRST_START``, and at most half.
+    """
+    return min(max(FIRST_START, target // 10), target // 2)
 
 
 def over_by_count(architecture: Architecture, at: SpaceAt, limits: Limits) -> str | None:
@@ -65,7 +73,7 @@ class StartingPoints:
             epoch_seconds: Expected seconds of an epoch of a network; None while nothing is known.
         """
         waiting = self._cheapest_first({member.digest for member in history.seen})
-        if not waiting or len(history.seen) < min(FIRST_START, target // 2):
+        if not waiting or len(history.seen) < first_start(target):
             return None
         return waiting[0] if _is_affordable(epoch_seconds(waiting[0]), history, target) else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
@@ -82,11 +83,10 @@ class Architecture(_Frozen):
             return self
         return self.model_copy(update={"identity": False, "attention": in_single_modules(self.attention)})
 
-    @property  # not cached: `model_copy` would carry a cached value over to a changed copy
+    @property
     def digest(self) -> str:
         """Identity of the network: ``a1:`` and 16 hexadecimal digits of SHA-256 over the canonical form."""
-        text = json.dumps(self.canonical().to_dict(), sort_keys=True, separators=(",", ":"))
-        return "a1:" + hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _digest(self)
 
     def __str__(self) -> str:
         stages = " ".join(
@@ -96,3 +96,9 @@ class Architecture(_Frozen):
         marks: list[str] = [self.conv] * (self.conv != "dense") + [self.attention] * (self.attention != "none")
         marks += ["identity"] * self.identity + ["stride-stem"] * (self.stem.downsample == "stride")
         return " ".join([f"{'-'.join(map(str, self.stem.channels))} | {stages}", *marks])
+
+
+@lru_cache(maxsize=2**16)  # a property that caches would be carried over to a changed copy by `model_copy`
+def _digest(architecture: Architecture) -> str:
+    text = json.dumps(architecture.canonical().to_dict(), sort_keys=True, separators=(",", ":"))
+    return "a1:" + hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -24,11 +24,12 @@ from osanas.study.objectives import LIMITED
 
 Array = NDArray[np.float64]
 
-DESIGN = (0.15, 0.5, 0.3, 0.7, 0.05)
+DESIGN = (0.1, 0.4, 0.2, 0.5, 0.0)
 """Where in the range of costs the first candidates lie, from the cheapest (0) to the cheapest starting point (1), in
 log multiply-adds: a cheap one first, so that there is something to see."""
 _EXPLORE_EVERY = 20
-"""One candidate in so many is drawn wherever least is known, whatever the models say."""
+"""One candidate in so many is drawn wherever least is known, whatever the models say: up to the costs of ``DESIGN``, as
+one near the far end takes as long as twenty others."""
 _FIRST_POOL = 24
 _POOL = 400
 _PARENTS = 30
@@ -114,9 +115,7 @@ class KnownCost:
         return None if model is None else epoch_seconds(model, self._rows.training(architectures))
 
     def _even(self) -> list[Architecture]:
-        """Members drawn evenly over all costs, or all of a small space; for all proposals the same, so that their rows
-        are computed once.
-        """
+        """Members spread over all costs, the same for all proposals: their rows are computed once."""
         if not self._pool:
             rng = random.Random(f"{self.seed}-pool")  # noqa: S311 - a draw, not a secret
             self._pool = spread_over_costs(self.features.at, _POOL, rng)
@@ -151,7 +150,7 @@ class KnownCost:
     def _unlike(self, history: History, rng: random.Random) -> Architecture | None:
         """The member that is farthest from all seen ones, of some drawn near a place in the range of costs."""
         count = len(history.seen)
-        place = DESIGN[count] if count < len(DESIGN) else rng.random()
+        place = DESIGN[count] if count < len(DESIGN) else rng.uniform(0, max(DESIGN))
         low, high = self._range()
         middle = low * (high / low) ** place
         drawn = evenly_in_cost(self.features.at, _FIRST_POOL, rng, lower=middle / 1.5, upper=middle * 1.5)

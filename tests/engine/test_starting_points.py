@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osanas.engine.starting_points import FIRST_START, START_SHARE, StartingPoints, none_fits, over_by_count
+from osanas.engine.starting_points import (
+    START_SHARE,
+    StartingPoints,
+    first_start,
+    none_fits,
+    over_by_count,
+)
 from osanas.genotype.architecture import Architecture
 from osanas.genotype.closed_form import NetworkShape
 from osanas.genotype.members import SpaceAt
@@ -75,6 +81,9 @@ def test_nothing_is_said_of_depthwise_networks() -> None:
 # starting points ----------------------------------------------------------------------------------------------------
 
 
+FIRST = first_start(100)
+
+
 def points(count: int, **limits: float) -> StartingPoints:
     """Of a space that names so many members, the costliest first."""
     dearest = sorted(MEMBERS, key=lambda member: -costs(member)[1])[:: len(MEMBERS) // count][:count]
@@ -101,15 +110,20 @@ def unknown(_: Architecture) -> None:
     return None
 
 
-@given(st.integers(0, 12), st.integers(1, 400))
+@given(st.integers(0, 50), st.integers(1, 400))
 def test_they_come_after_the_first_candidates(count: int, target: int) -> None:
     due = points(2).due(history(count), target, unknown)
-    assert (due is not None) == (count >= min(FIRST_START, target // 2))
+    assert (due is not None) == (count >= first_start(target))
+
+
+@pytest.mark.parametrize(("target", "count"), [(1, 0), (4, 2), (9, 4), (20, 5), (100, 10), (200, 20)])
+def test_the_first_comes_after_a_tenth(target: int, count: int) -> None:
+    assert first_start(target) == count
 
 
 def test_the_cheapest_comes_first() -> None:
     starts, order = points(4), list[Architecture]()
-    while (due := starts.due(history(FIRST_START, *order), 100, unknown)) is not None:
+    while (due := starts.due(history(FIRST, *order), 100, unknown)) is not None:
         order.append(due)
     named = [SHAPE.canonical(member) for _, member in starts.at.space.start_from]
     assert order == named[::-1]
@@ -120,7 +134,7 @@ def test_those_that_wait_are_named_as_the_space_does() -> None:
     starts = points(3)
     names = [name for name, _ in starts.at.space.start_from]
     assert starts.waiting(set()) == names
-    cheapest = starts.due(history(FIRST_START), 100, unknown)
+    cheapest = starts.due(history(FIRST), 100, unknown)
     assert cheapest is not None
     assert starts.waiting({cheapest.digest, "a1:another"}) == names[:-1]
     assert starts.waiting({SHAPE.canonical(member).digest for _, member in starts.at.space.start_from}) == []
@@ -130,7 +144,7 @@ def test_those_that_wait_are_named_as_the_space_does() -> None:
 def test_one_whose_first_rung_takes_too_much_of_the_whole_search_is_left_for_later(factor: float, is_due: bool) -> None:
     target, rung, each_s = 50, 2, 10.0
     allowed_s = START_SHARE * target * each_s / rung  # an epoch
-    known = history(FIRST_START, seconds=each_s)
+    known = history(FIRST, seconds=each_s)
     starts = points(2)
     assert (starts.due(known, target, lambda _: factor * allowed_s) is not None) is is_due
     assert starts.due(known, 2 * target, lambda _: factor * allowed_s) is not None  # a longer search affords it
@@ -146,14 +160,14 @@ def test_the_dearer_ones_wait_for_the_cheapest() -> None:
         return 1e9
 
     starts = points(3)
-    assert starts.due(history(FIRST_START, seconds=1.0), 100, seconds) is None
+    assert starts.due(history(FIRST, seconds=1.0), 100, seconds) is None
     assert [costs(member)[1] for member in asked] == [min(costs(member)[1] for _, member in starts.at.space.start_from)]
 
 
 def test_where_no_time_is_known_none_is_left_for_later() -> None:
-    untrained = History((2, 8), ("accuracy", "latency_ms"), Limits(), history(0, *MEMBERS[:FIRST_START]).seen)
+    untrained = History((2, 8), ("accuracy", "latency_ms"), Limits(), history(0, *MEMBERS[:FIRST]).seen)
     assert points(2).due(untrained, 100, unknown) is not None
-    begun = [CandidateState(f"a1:{number}", MEMBERS[0], {}, running=2) for number in range(FIRST_START)]
+    begun = [CandidateState(f"a1:{number}", MEMBERS[0], {}, running=2) for number in range(FIRST)]
     assert points(2).due(History((2, 8), ("accuracy",), Limits(), begun), 100, lambda _: 1e9) is not None
 
 
@@ -161,10 +175,10 @@ def test_those_over_a_limit_by_count_are_left_out() -> None:
     least = costs(SearchSpace.from_dict(SMALL).smallest())[0]
     space = SearchSpace.from_dict({**SMALL, "start_from": [start(stage3=3), start()]})
     starts = StartingPoints(SpaceAt(space, SHAPE), Limits(max_parameters=least))
-    due = starts.due(history(FIRST_START), 100, unknown)
+    due = starts.due(history(FIRST), 100, unknown)
     assert due is not None
     assert costs(due)[0] == least
-    assert starts.due(history(FIRST_START, due), 100, unknown) is None
+    assert starts.due(history(FIRST, due), 100, unknown) is None
     assert starts.waiting({due.digest}) == []
     (left_out,) = starts.left_out
     assert left_out.startswith("start_from[0] (parameters ")
@@ -174,6 +188,6 @@ def test_those_over_a_limit_by_count_are_left_out() -> None:
 def test_one_that_is_named_twice_is_started_once() -> None:
     space = SearchSpace.from_dict({**SMALL, "start_from": [start(), start()]})
     starts = StartingPoints(SpaceAt(space, SHAPE), Limits())
-    due = starts.due(history(FIRST_START), 100, unknown)
+    due = starts.due(history(FIRST), 100, unknown)
     assert due is not None
-    assert starts.due(history(FIRST_START, due), 100, unknown) is None
+    assert starts.due(history(FIRST, due), 100, unknown) is None

@@ -104,7 +104,7 @@ def test_the_data_set() -> None:
     assert (data.num_classes, data.in_channels, data.resolution) == (10, 1, 24)
     assert [len(data.train), len(data.val), len(data.test)] == [24_000, 4_000, 3_000]
     described = data.describe()
-    assert (described["images_per_epoch"], described["train_size"]) == (6_000, 24_000)
+    assert (described["images_per_epoch"], described["train_size"]) == (3_000, 24_000)
     assert data.normalise(data.train.images[:5000]).mean() == pytest.approx(0, abs=0.02)  # type: ignore[attr-defined]
 
 
