@@ -37,7 +37,12 @@ BatchSize = Annotated[
     typer.Option(metavar="N", help="Images at once when measuring. Default: 1.", rich_help_panel=MEASURING),
 ]
 Threads = Annotated[
-    int | None, typer.Option(metavar="N", help="CPU threads. Default: torch's choice.", rich_help_panel=MEASURING)
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="CPU threads. Default: 1 in a search, torch's choice in a profile.",
+        rich_help_panel=MEASURING,
+    ),
 ]
 
 Precision = Annotated[

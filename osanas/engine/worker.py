@@ -107,8 +107,8 @@ class Worker:
             self._sync.require_ours(now.evaluations, self.record.name)
             storage, space = masked(self.store.url), self.at.space
             self.announcer.tell(SearchStarted(self.record, storage, space.name, space.size, now.trained))
+            self.companions.start(None if deadline is None else deadline - time.monotonic())  # they load meanwhile
             self._begin(now)
-            self.companions.start(None if deadline is None else deadline - time.monotonic())
             again = Remeasurement(self.record.name, self._evaluating.measuring, self.announcer.tell)
             if not self.is_companion:
                 again.left_behind(remeasure=self.remeasure, ask=self.ask)

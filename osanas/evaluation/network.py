@@ -11,6 +11,7 @@ from osanas.errors import CandidateError
 from osanas.evaluation.measurer import NetworkMeasurer
 from osanas.evaluation.network_trainer import NetworkTrainer
 from osanas.genotype.architecture import Architecture
+from osanas.machine.device import resolve_device
 from osanas.machine.sharing import training_threads, worker_count
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.setup import set_up
@@ -25,23 +26,25 @@ def network_evaluators(config: StudyConfig, task: Task | None = None) -> tuple[N
     """Who measures and who trains by the options of a study.
 
     Args:
-        config: The options.
+        config: The options. Where they name no threads, a CPU is measured with one.
         task: Instead of the one that the options name.
 
     Raises:
         UsageError: Data, device, meter, recipe or resolution is wrong.
         EnvironmentFailure: The device or the meter is here and does not work.
     """
-    protocol = MeasurementProtocol.for_search(
-        batch_size=config.batch_size, precision=config.precision, threads=config.threads
-    )
+    most = config.threads or torch.get_num_threads()
+    threads = config.threads
+    if threads is None and resolve_device(config.device).type == "cpu":
+        threads = 1  # small networks gain little by more, and threads that wake each other make their latency erratic
+    protocol = MeasurementProtocol.for_search(batch_size=config.batch_size, precision=config.precision, threads=threads)
     setup = set_up(config.device, config.runtime, config.energy, protocol)
     recipe = Recipe(batch_size=config.train_batch_size, **config.recipe.model_dump())
     chosen = choose_task(config) if task is None else task
     build = partial(build_network, task=chosen)
     measurer = NetworkMeasurer(setup, chosen.shape, partial(build, seed=config.seed))
-    threads = training_threads(worker_count(config.workers, setup.device.type), setup.identity.threads)
-    return measurer, NetworkTrainer(chosen, recipe, setup.device, config.seed, build, threads)
+    each = training_threads(worker_count(config.workers, setup.device.type), most)
+    return measurer, NetworkTrainer(chosen, recipe, setup.device, config.seed, build, each)
 
 
 def build_network(architecture: Architecture, seed: int, *, task: Task) -> nn.Module:

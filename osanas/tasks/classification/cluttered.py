@@ -25,7 +25,7 @@ RESOLUTION = 24
 """Side of the images in pixels where none is asked for."""
 IMAGES: Mapping[Part, int] = MappingProxyType({"train": 24_000, "val": 4_000, "test": 3_000})
 IMAGES_PER_EPOCH = 3_000
-"""Many images passed over once teach more than few passed over eight times, at equal cost: eight epochs see each once."""
+"""Eight epochs see each once: at equal cost that teaches more than passing over few images eight times."""
 
 _DRAWN_AT_ONCE = 512
 _DRAWS_PER_DIGIT = 6
