@@ -139,13 +139,14 @@ def run_search(
     """
     is_ours = measurer is None and trainer is None
     chosen_space = space or SearchSpace.load(config.space)
+    threads = _torch_threads() if is_ours else 1
     measurer, trainer = evaluators(config, measurer, trainer)  # before a database: what is refused leaves no study
     objectives = config.chosen_objectives(trainer.score)
     identity = study_identity(
         chosen_space.to_dict(), objectives, config.rungs, trainer.score, trainer.identity(), measurer.identity()
     )
     count = 0 if is_companion else workers_at_once(config, measurer, is_ours=is_ours) - 1
-    order = Order(config.to_dict(), storage, chosen_space.to_dict(), int(measurer.device().get("threads", 1)))
+    order = Order.of(config, storage, chosen_space, threads)
     name, pace = config.name, pace or Pace()
     store = Store.open(storage_url(name, storage), create=True, patience_s=pace.database_s)
     try:
@@ -233,3 +234,9 @@ def _load_space(space: str | Path | Mapping[str, Any] | SearchSpace | None) -> S
     if isinstance(space, Mapping):
         return SearchSpace.from_dict(dict(space), "space")
     return SearchSpace.load(str(space))
+
+
+def _torch_threads() -> int:
+    import torch
+
+    return torch.get_num_threads()

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Self
 
+from osanas.genotype.space import SearchSpace
+from osanas.study.config import StudyConfig
 from osanas.study.records import Holder
 
 _PATIENCE_S = 5.0
@@ -28,8 +30,8 @@ class Order:
     Attributes:
         config: The study's options, complete.
         storage: As for ``search``.
-        space: The space's document.
-        threads: Torch's in the first process, since they are part of the study's identity.
+        space: The space's document, with its starting points.
+        threads: Torch's in the first process before the search, since they are part of the study's identity.
         time_left_s: Until no candidate is begun any more; None is no limit.
     """
 
@@ -38,6 +40,12 @@ class Order:
     space: dict[str, Any]
     threads: int
     time_left_s: float | None = None
+
+    @classmethod
+    def of(cls, config: StudyConfig, storage: str | None, space: SearchSpace, threads: int) -> Self:
+        """The order to work as this process does."""
+        starts = [member.to_dict() for _, member in space.start_from]
+        return cls(config.to_dict(), storage, {**space.to_dict(), "start_from": starts}, threads)
 
 
 @dataclass

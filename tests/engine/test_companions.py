@@ -17,14 +17,15 @@ import pytest
 import osanas
 from osanas.engine.companions import Companions, Order
 from osanas.errors import UsageError
+from osanas.genotype.space import SearchSpace
 from osanas.study.config import StudyConfig
 from osanas.study.records import Holder
 from tests.fakes import SMALL, TableEvaluator
 
 
 def order(**config: Any) -> Order:
-    options = StudyConfig(study="s", device="cpu", energy="none", workers=2, **config).to_dict()
-    return Order(options, storage="nonsense://nowhere/s", space=SMALL, threads=1)
+    options = StudyConfig(study="s", device="cpu", energy="none", workers=2, **config)
+    return Order.of(options, "nonsense://nowhere/s", SearchSpace.from_dict(SMALL), threads=1)
 
 
 @pytest.fixture
@@ -32,6 +33,15 @@ def process() -> subprocess.Popen[bytes]:
     """A companion that waits for its order."""
     command = [sys.executable, "-P", "-m", "osanas.engine.companion"]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_it_searches_the_same_space_from_the_same_starting_points() -> None:
+    space = SearchSpace.load("vovnet")
+    told = json.loads(json.dumps(asdict(Order.of(StudyConfig(study="s"), None, space, threads=1))))
+    read = SearchSpace.from_dict(told["space"], "space")
+    assert read.to_dict() == space.to_dict()
+    assert [member for _, member in read.start_from] == [member for _, member in space.start_from] != []
+    assert StudyConfig.model_validate(told["config"]) == StudyConfig(study="s")
 
 
 def test_without_an_order_it_ends_silently(process: subprocess.Popen[bytes]) -> None:

@@ -139,13 +139,18 @@ def test_keys_are_the_same_whatever_is_searched_and_how_it_is_trained() -> None:
     assert evaluators()[0].keys() == evaluators(**others)[0].keys()
 
 
+def test_a_cpu_is_measured_with_one_thread_where_none_are_named() -> None:
+    measurer, _ = evaluators(threads=None)
+    assert measurer.setup.protocol.threads == 1
+    assert measurer.keys() == evaluators(threads=1)[0].keys()
+
+
 @pytest.mark.parametrize(
     "changed",
     [
         {"batch_size": 2},
         {"precision": "bf16"},
         {"energy": "none"},
-        {"threads": None},
         {"resolution": 16},
         {"resolution": 32},  # the stem reduces by 2 there
     ],
