@@ -66,6 +66,7 @@ class Job:
         digest: Of the network.
         seed: Of weights, order and augmentation.
         recipe: Changes to the default, as JSON with every field resolved.
+        described: The data, as JSON.
     """
 
     data: str
@@ -74,6 +75,7 @@ class Job:
     digest: str
     seed: int
     recipe: str
+    described: str
 
     def key(self) -> str:
         """The job as text."""
@@ -91,6 +93,11 @@ def members(at: SpaceAt, count: int, least: float, most: float) -> list[Architec
     rng = random.Random(0)
     pairs = itertools.pairwise(np.geomspace(least, most, count + 1))
     return [member for lower, upper in pairs for member in evenly_in_cost(at, 1, rng, lower=lower, upper=upper)]
+
+
+def spread(networks: Sequence[Architecture], count: int) -> list[Architecture]:
+    """So many of them, evenly from the first to the last."""
+    return [networks[index * len(networks) // count] for index in range(min(count, len(networks)))]
 
 
 def training(job: Job, architecture: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,27 +185,23 @@ def main() -> None:
     options = parser.parse_args()
     data = (options.data, options.resolution, options.train_samples)
     at = SpaceAt(SearchSpace.load(options.space), task_of(*data).shape)
+    described = json.dumps(task_of(*data).data.describe(), sort_keys=True)
     networks = members(at, options.members, options.least, options.most)
     recipes = {name: RECIPES[name] for name in options.recipe or RECIPES}
     recipes |= {f"muon, {change}": json.loads(change) for change in options.change}
     jobs: dict[Job, tuple[str, Architecture]] = {}
-    for seed, some in enumerate((networks, networks[:: max(1, len(networks) // max(1, options.second_seeds))])):
-        if seed and not options.second_seeds:
-            break
+    for seed, some in enumerate((networks, spread(networks, options.second_seeds))):
         for network, (name, changes) in itertools.product(some, recipes.items()):
             resolved = json.dumps(Recipe.of(changes).model_dump(mode="json"), sort_keys=True)
-            jobs[Job(*data, network.digest, seed, resolved)] = (name, network)
+            jobs[Job(*data, network.digest, seed, resolved, described)] = (name, network)
     wanted = {} if options.table else {job: network for job, (_, network) in jobs.items()}
     done = run(wanted, options.results, options.processes)
     trained: dict[str, dict[tuple[str, int], dict[str, Any]]] = {name: {} for name in recipes}
     for job, (name, _) in jobs.items():
         if job.key() in done:
             trained[name][job.digest, job.seed] = done[job.key()]
-    first = next(iter(recipes))
-    for rows in trained.values():
-        for key in rows.keys() - trained[first].keys():  # pairs only
-            del rows[key]
-    print(table({name: rows for name, rows in trained.items() if rows}))
+    common = set.intersection(*(set(rows) for rows in trained.values()))  # pairs only
+    print(table({name: {key: rows[key] for key in common} for name, rows in trained.items()}))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How far networks differ beyond the noise of their training, and what a data set rewards.
 
 Trains members of a space, drawn evenly in log multiply-adds, in full with two seeds each (initial weights, order,
-augmentation), and prints the table of docs: each member, the spread between candidates against that between seeds, what
+augmentation), and prints a table: each member, the spread between candidates against that between seeds, what
 is left of it once cost is accounted for, what the first rung foretells, and what goes with accuracy.
 
     OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE python benchmarks/seed_noise.py --processes 2 --results seed_noise.json

@@ -67,7 +67,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
-    task = Classification(load("digits"))
+    task = Classification(load("cluttered_digits"))
     recipe = Recipe(mixed_precision=False)  # the loop above trains in single precision
     torch.manual_seed(0)
     shape = task.shape

@@ -58,7 +58,7 @@ def search(
         data: What ``--data`` names.
         sampler: ``known-cost`` or one of Optuna's: ``tpe``, ``nsga2``, ``gp``, ``random``.
         objectives: Any of the score (``accuracy``), ``latency_ms`` and ``energy_mj``; None is all that can be had.
-        epochs: The highest rung of the ladder, in place of ``rungs``; each lower one has a third of it.
+        epochs: The highest rung of the ladder, in place of ``rungs``; each lower one has half of it, down to a quarter.
         rungs: Rising numbers of epochs: every candidate is trained to the first, the promising ones to the next.
         seed: Of sampling and training.
         confirm: Times that each member of the final front is trained again with another seed; 0 repeats no training.

@@ -32,8 +32,6 @@ class Setup:
 def set_up(device: str, runtime: str, energy: str, protocol: MeasurementProtocol) -> Setup:
     """Makes ready what the user named, and tries it.
 
-    Torch's threads are set to the protocol's, for the process.
-
     Args:
         device: As for ``resolve_device``.
         runtime: As for ``resolve_runtime``; it takes the place of the protocol's.
@@ -44,9 +42,12 @@ def set_up(device: str, runtime: str, energy: str, protocol: MeasurementProtocol
         UsageError: Device, runtime or meter is unknown or not here, or the device cannot do what the protocol asks.
         EnvironmentFailure: The device is here and does not work, or the board is lost.
     """
-    if protocol.threads is not None:
-        torch.set_num_threads(protocol.threads)
     where = resolve_device(device)
     chosen = protocol.model_copy(update={"runtime": resolve_runtime(runtime, where)})
     check_runtime(chosen.runtime, chosen.precision, where)
-    return Setup(where, identify(where), chosen, open_meter(energy, where))
+    before = torch.get_num_threads()
+    torch.set_num_threads(protocol.threads or before)
+    try:
+        return Setup(where, identify(where), chosen, open_meter(energy, where))
+    finally:
+        torch.set_num_threads(before)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
@@ -13,13 +11,6 @@ from osanas.measure.setup import set_up
 
 CPU = torch.device("cpu")
 PROTOCOL = MeasurementProtocol.for_search(batch_size=2)
-
-
-@pytest.fixture
-def _threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def test_what_the_user_named_is_made_ready() -> None:
@@ -41,13 +32,14 @@ def test_without_a_meter_there_is_a_reason() -> None:
     assert setup.energy_source is None
 
 
-@pytest.mark.usefixtures("_threads")
-def test_threads_of_the_protocol_are_those_of_the_process_before_the_device_is_identified() -> None:
-    setup = set_up("cpu", "eager", "estimated", PROTOCOL.model_copy(update={"threads": 2}))
-    assert torch.get_num_threads() == setup.identity.threads == 2
+def test_the_device_is_identified_with_the_protocol_s_threads_and_the_process_keeps_its_own() -> None:
+    before = torch.get_num_threads()
+    setup = set_up("cpu", "eager", "estimated", PROTOCOL.model_copy(update={"threads": before + 1}))
+    assert (setup.identity.threads, torch.get_num_threads()) == (before + 1, before)
     assert isinstance(setup.meter, EstimateMeter)
-    assert setup.meter.describe() == EstimateMeter("cpu", 2).describe() != EstimateMeter("cpu", 1).describe()
-    assert set_up("cpu", "eager", "none", PROTOCOL).identity.threads == 2  # none named: as they are
+    assert setup.meter.describe() == EstimateMeter("cpu", before + 1).describe()
+    assert setup.meter.describe() != EstimateMeter("cpu", before).describe()
+    assert set_up("cpu", "eager", "none", PROTOCOL).identity.threads == before  # none named: as they are
 
 
 @pytest.mark.parametrize(

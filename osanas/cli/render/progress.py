@@ -40,13 +40,17 @@ def progress() -> Iterator[tuple[Listener, Ask | None]]:
     if not console.is_terminal:
         plain = Console(stderr=True, highlight=False, width=250, soft_wrap=True)
         lines = Lines()
-        yield lambda event: say(plain, lines.of(event)), None
-        say(plain, *lines.counts())
+        try:
+            yield lambda event: say(plain, lines.of(event)), None
+        finally:
+            say(plain, *lines.counts())
         return
     terminal = Terminal(console)
-    with terminal.live:
-        yield terminal.listen, terminal.ask if sys.stdin.isatty() else None
-    say(console, *terminal.lines.counts())
+    try:
+        with terminal.live:
+            yield terminal.listen, terminal.ask if sys.stdin.isatty() else None
+    finally:
+        say(console, *terminal.lines.counts())
 
 
 def say(console: Console, *texts: str) -> None:
@@ -79,7 +83,8 @@ class Terminal:
 
     def shown(self) -> RenderableType:
         """What is on the screen below the notes."""
-        rows = [Text(row, no_wrap=True, overflow="ellipsis") for row in self._rows.values()]
+        drawn = list(self._rows.values())  # by a thread of its own, while the rows change
+        rows = [Text(row, no_wrap=True, overflow="ellipsis") for row in drawn]
         return Group(*rows, self.bar.get_renderable())
 
     def listen(self, event: Event) -> None:

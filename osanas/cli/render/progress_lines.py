@@ -51,7 +51,7 @@ class Clock:
         """A trial has ended: the time left, in words; empty where it cannot be told."""
         self._ended.append(self._of(event.candidate))
         record = self.record
-        repeats = record.config.confirm * event.front_size - sum(one.rung is None for one in self._ended)
+        repeats = record.config.confirm * event.front_size - sum(one.is_repeat for one in self._ended)
         missing = max(0, event.target - event.trained)
         seconds = seconds_left(self._ended, record.rungs, missing=missing, repeats=max(0, repeats))
         return f"{duration(seconds)} left" if seconds else ""
@@ -70,7 +70,8 @@ class Clock:
         else:
             alike = [one.other_s for one in self._ended if one.rung == rung]
             other_s = sum(alike) / len(alike) if alike else 0.0
-        return Ended(now_s - self._begun_s, training_s, other_s, rung)
+        is_repeat = is_trained and candidate.repeat > 0
+        return Ended(now_s - self._begun_s, training_s, other_s, rung, is_repeat)
 
 
 @dataclass

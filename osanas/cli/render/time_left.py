@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median
 
+from osanas.strategy.ladder import shares
+
 HALF_LIFE = 15.0
 """Candidates after which what one took counts half: costs rise and fall in the course of a search."""
 
-SECOND_RUNG = 0.5
-LAST_RUNG = 0.2
-"""Shares of the candidates that are expected to reach these rungs, before much is seen."""
-
 PRIOR_CANDIDATES = 10.0
-"""How many candidates such an expectation counts for."""
+"""How many candidates the ladder's own shares count for, before much is seen of who reaches a rung."""
 
 FAR = 3.0
 """How many times the median a candidate's seconds may count: a few giants among the first say little of the rest."""
@@ -33,12 +32,14 @@ class Ended:
         training_s: Seconds of training that it added to its candidate; 0 if it was not trained.
         other_s: Seconds of its worker before that: of deciding and measuring.
         rung: Its place on the ladder, from 0; None for a repeat, and for what was not trained.
+        is_repeat: Whether it trained a candidate again with another seed.
     """
 
     at_s: float
     training_s: float
     other_s: float
     rung: int | None
+    is_repeat: bool = False
 
 
 def seconds_left(ended: Sequence[Ended], rungs: Sequence[int], *, missing: int, repeats: float) -> float | None:
@@ -63,18 +64,10 @@ def seconds_left(ended: Sequence[Ended], rungs: Sequence[int], *, missing: int, 
     wall = sum(weight * (after - before) for weight, (before, after) in zip(weights, pairwise(starts), strict=True))
     costs = _costs(ended, weights, rungs)
     left = missing * costs[0] + repeats * sum(costs)
-    for rung, expected in enumerate(expected_shares(len(rungs))[1:], start=1):
+    for rung, expected in enumerate(shares(rungs)[1:], start=1):
         share = (counts[rung] + PRIOR_CANDIDATES * expected) / (counts[0] + PRIOR_CANDIDATES)
         left += max(0.0, share * (counts[0] + missing) - counts[rung]) * costs[rung]
     return left * wall / work
-
-
-def expected_shares(rungs: int) -> list[float]:
-    """Shares of the candidates that reach each of so many rungs, with equal ratios between the known ones."""
-    if rungs <= 2:
-        return [1.0, LAST_RUNG][:rungs]
-    ratio = (LAST_RUNG / SECOND_RUNG) ** (1 / (rungs - 2))
-    return [1.0, *(SECOND_RUNG * ratio**place for place in range(rungs - 1))]
 
 
 def _weights(ended: Sequence[Ended]) -> list[float]:
@@ -95,9 +88,10 @@ def _costs(ended: Sequence[Ended], weights: Sequence[float], rungs: Sequence[int
         return [(weight, min(seconds, most)) for weight, seconds in seen]
 
     first = _mean(seen_on(0))
-    costs = [
-        first + _mean([(weight, one.other_s) for weight, one in zip(weights, ended, strict=True) if one.rung == 0])
-    ]
+    begun = math.fsum(weight for weight, one in zip(weights, ended, strict=True) if one.rung == 0)
+    # what is stopped by a limit or fails takes time for each one that is trained
+    other = math.fsum(weight * one.other_s for weight, one in zip(weights, ended, strict=True) if one.rung in (0, None))
+    costs = [first + other / begun]
     for rung, (before, after) in enumerate(pairwise(rungs), start=1):
         expected = (PRIOR_TRAININGS, first * (after - before) / rungs[0])
         costs.append(_mean([expected, *seen_on(rung)]))

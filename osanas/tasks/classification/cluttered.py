@@ -7,6 +7,7 @@ networks differ by more than the noise of their training, which plain digits do 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -29,6 +30,12 @@ IMAGES_PER_EPOCH = 3_000
 
 _DRAWN_AT_ONCE = 512
 _DRAWS_PER_DIGIT = 6
+
+
+def images_per_epoch(train: int) -> int | None:
+    """The images of each of the epochs that share out so many; None where each sees all."""
+    parts = round(train / IMAGES_PER_EPOCH)
+    return None if parts < 2 else math.ceil(train / parts)
 
 
 @dataclass(frozen=True)

@@ -234,7 +234,7 @@ def _cluttered_digits(resolution: int, train_samples: int | None, seed: int) -> 
         split_seed=seed,
         train_samples=train_samples,
         fingerprint=cluttered.fingerprint(glyphs, sizes, resolution, seed, clutter),
-        images_per_epoch=cluttered.IMAGES_PER_EPOCH if sizes["train"] > cluttered.IMAGES_PER_EPOCH else None,
+        images_per_epoch=cluttered.images_per_epoch(sizes["train"]),
     )
 
 

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from osanas.cli.render.time_left import Ended, expected_shares, seconds_left
+from osanas.cli.render.time_left import Ended, seconds_left
 
 RUNGS = (2, 8)
 
@@ -108,8 +108,13 @@ def test_nothing_is_told_before_a_training() -> None:
     assert seconds_left([Ended(3.0, 0.0, 1.0, None)], RUNGS, missing=5, repeats=0) is None
 
 
-def test_expected_shares() -> None:
-    assert expected_shares(1) == [1.0]
-    assert expected_shares(2) == [1.0, 0.2]
-    assert expected_shares(3) == pytest.approx([1.0, 0.5, 0.2])
-    assert expected_shares(4) == pytest.approx([1.0, 0.5, 0.5 * 0.4**0.5, 0.2])
+def test_what_limits_stop_takes_time_as_well() -> None:
+    """Five are stopped after a second of measuring for each that is trained."""
+    ended, now = list[Ended](), 0.0
+    for _ in range(10):
+        for _ in range(5):
+            now += 1.0
+            ended.append(Ended(now, 0.0, 1.0, None))
+        now += 6.0
+        ended.append(Ended(now, 5.0, 1.0, 0))
+    assert seconds_left(ended, (2,), missing=4, repeats=0) == pytest.approx(4 * 11, rel=0.05)

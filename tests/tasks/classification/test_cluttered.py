@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osanas.errors import UsageError
-from osanas.tasks.classification.cluttered import IMAGES, Clutter, Part, fingerprint, generate
+from osanas.tasks.classification.cluttered import IMAGES, Clutter, Part, fingerprint, generate, images_per_epoch
 from osanas.tasks.classification.data import load
 from osanas.tasks.glyphs import draw, read_glyphs
 from osanas.tasks.images import MemorySplit
@@ -106,6 +106,11 @@ def test_the_data_set() -> None:
     described = data.describe()
     assert (described["images_per_epoch"], described["train_size"]) == (3_000, 24_000)
     assert data.normalise(data.train.images[:5000]).mean() == pytest.approx(0, abs=0.02)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("train", "each"), [(24_000, 3_000), (3_000, None), (4_400, None), (5_000, 2_500)])
+def test_epochs_share_out_the_images_evenly(train: int, each: int | None) -> None:
+    assert images_per_epoch(train) == each
 
 
 def test_fewer_images_and_other_sizes() -> None:
