@@ -24,11 +24,11 @@ from osanas.measure.energy.meter import EnergyMeter
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.results.places import storage_url
 from osanas.store.database import masked, parse_url
-from osanas.strategy.ladder import shares
 from osanas.study.config import StudyConfig
 from osanas.study.events import Listener, Note
 from osanas.study.identity import study_identity
 from osanas.study.objectives import LIMITED, Limits
+from osanas.study.rungs import shares
 
 STRETCH_S = 6.0
 """Longest training of each of the three members, but for the few steps that it takes to tell."""

@@ -9,9 +9,7 @@ from typing import Protocol
 from osanas.genotype.architecture import Architecture
 from osanas.pareto import rank, score_and_costs
 from osanas.strategy.history import CandidateState, History
-
-LAST_SHARE = 0.2
-"""Of the candidates, how many reach the highest rung; the shares of the rungs between fall evenly in log scale."""
+from osanas.study.rungs import shares
 
 
 @dataclass(frozen=True)
@@ -29,12 +27,6 @@ class Judge(Protocol):
     def best_waiting(self, waiting: list[CandidateState], history: History) -> CandidateState:
         """The one to be trained further."""
         ...
-
-
-def shares(rungs: Sequence[int]) -> list[float]:
-    """Which share of the candidates reaches each rung; all reach the first."""
-    steps = max(1, len(rungs) - 1)
-    return [LAST_SHARE ** (place / steps) for place in range(len(rungs))]
 
 
 def expected_epochs(rungs: Sequence[int]) -> float:

@@ -13,8 +13,8 @@ from osanas.genotype.architecture import Architecture
 from osanas.pareto import hypervolume, score_and_costs
 from osanas.strategy.acquisition import expected_improvement
 from osanas.strategy.history import History
-from osanas.strategy.ladder import shares
 from osanas.strategy.surrogate import Surrogate
+from osanas.study.rungs import shares
 
 Array = NDArray[np.float64]
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from osanas.strategy.history import CandidateState, History
 from osanas.strategy.known_cost import KnownCost
-from osanas.strategy.ladder import Promotion, expected_epochs, next_promotion, shares
+from osanas.strategy.ladder import Promotion, expected_epochs, next_promotion
+from osanas.study.rungs import shares
 from tests.strategy.helpers import FEATURES, accuracy, history, members, seen
 
 RUNGS = (1, 3, 9)

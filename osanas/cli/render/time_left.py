@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median
 
-from osanas.strategy.ladder import shares
+from osanas.study.rungs import shares
 
 HALF_LIFE = 15.0
 """Candidates after which what one took counts half: costs rise and fall in the course of a search."""
