@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,7 @@ def run_search(
     pace: Pace | None = None,
     patience: Patience | None = None,
     is_companion: bool = False,
-    time_left_s: float | None = None,
+    until: float | None = None,
 ) -> StudyView:
     """As ``search``, with a complete configuration and a listener for every event.
 
@@ -135,7 +136,7 @@ def run_search(
         pace: How often a worker looks, and how long it waits.
         patience: With duplicates, failures and candidates over a limit in a row.
         is_companion: Whether another process has begun this search and ends it.
-        time_left_s: Seconds after which no candidate is begun, in place of the configuration's ``timeout``.
+        until: When no candidate is begun any more, in seconds since 1970; None is by the configuration's ``timeout``.
     """
     is_ours = measurer is None and trainer is None
     chosen_space = space or SearchSpace.load(config.space)
@@ -179,7 +180,7 @@ def run_search(
                 patience=patience or Patience(),
                 companions=companions,
                 is_companion=is_companion,
-                time_left_s=config.timeout if time_left_s is None else time_left_s,
+                time_left_s=config.timeout if until is None else until - time.time(),
             )
             worker.run()
         return StudyView(store, name)
@@ -201,6 +202,8 @@ def evaluators(
         return measurer, trainer
     from osanas.evaluation.network import network_evaluators  # imports torch and Lightning
 
+    if measurer is not None or trainer is not None:
+        config = config.model_copy(update={"workers": 1})  # they serve this process, which has the machine to itself
     ours = network_evaluators(config)
     return measurer or ours[0], trainer or ours[1]
 

@@ -52,7 +52,7 @@ def _work(order: Order) -> None:
         listener=lambda _: None,
         space=SearchSpace.from_dict(order.space, "space"),
         is_companion=True,
-        time_left_s=order.time_left_s,
+        until=order.until,
     )
 
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -32,14 +33,14 @@ class Order:
         storage: As for ``search``.
         space: The space's document, with its starting points.
         threads: Torch's in the first process before the search, since they are part of the study's identity.
-        time_left_s: Until no candidate is begun any more; None is no limit.
+        until: When no candidate is begun any more, in seconds since 1970; None is no limit.
     """
 
     config: dict[str, Any]
     storage: str | None
     space: dict[str, Any]
     threads: int
-    time_left_s: float | None = None
+    until: float | None = None
 
     @classmethod
     def of(cls, config: StudyConfig, storage: str | None, space: SearchSpace, threads: int) -> Self:
@@ -89,9 +90,10 @@ class Companions:
         """Starts all of them. The study has to be in the database.
 
         Args:
-            time_left_s: As in ``Order``.
+            time_left_s: Seconds until no candidate is begun any more; None is no limit.
         """
-        line = json.dumps(asdict(replace(self.order, time_left_s=time_left_s))).encode() + b"\n"
+        until = None if time_left_s is None else time.time() + time_left_s
+        line = json.dumps(asdict(replace(self.order, until=until))).encode() + b"\n"
         for _ in range(self.count):
             self._running.append(_start(line))
 

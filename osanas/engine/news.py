@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from osanas.study.records import Candidate
 
@@ -12,17 +12,28 @@ from osanas.study.records import Candidate
 class News:
     """Remembers what has been told."""
 
-    _told: set[int] | None = None
+    _told: set[int] = field(default_factory=set)
 
-    def of(self, trials: Sequence[Candidate], settled: Collection[int]) -> list[Candidate]:
+    def begin(self, trials: Sequence[Candidate], unheard: Collection[int]) -> None:
+        """What had ended before this run is no news.
+
+        Args:
+            trials: All of the study.
+            unheard: Trials whose end Optuna has not heard of. They are news all the same: the process that evaluated
+                them ended before it could tell anybody.
+        """
+        self._told = _ended(trials) - set(unheard)
+
+    def of(self, trials: Sequence[Candidate]) -> list[Candidate]:
         """Those that have ended and were not given before.
 
         Args:
-            trials: All of the study. Those that had ended at the first call belong to an earlier run.
-            settled: Trials whose end this process was the first to tell Optuna: news even at the first call, since the
-                process that evaluated them ended before it could tell anybody.
+            trials: All of the study.
         """
-        ended = {one.trial for one in trials if one.status not in ("running", "waiting")}
-        before = ended - set(settled) if self._told is None else self._told
-        self._told = before | ended
-        return [one for one in trials if one.trial in ended - before]
+        new = _ended(trials) - self._told
+        self._told |= new
+        return [one for one in trials if one.trial in new]
+
+
+def _ended(trials: Sequence[Candidate]) -> set[int]:
+    return {one.trial for one in trials if one.status not in ("running", "waiting")}

@@ -241,7 +241,10 @@ def _last_words(now: Situation, *, is_exhausted: bool) -> str | None:
     waiting = StartingPoints(now.at, now.history.limits).waiting(now.seen)
     if not waiting:
         return None
-    return f"Starting points left out, as each would take over {START_SHARE:.0%} of the search: {', '.join(waiting)}."
+    return (
+        f"Starting points that were not begun: {', '.join(waiting)}. One is begun where its first rung takes no more "
+        f"than {START_SHARE * 100:.0f} % of the search's time."
+    )
 
 
 def _new_candidate(now: Situation) -> Action | None:

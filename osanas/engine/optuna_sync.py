@@ -28,17 +28,14 @@ class OptunaSync:
 
     def settle(
         self, unfinished: Sequence[FrozenTrial], evaluations: Sequence[Candidate], duplicates: Mapping[int, int]
-    ) -> list[int]:
-        """Tells every stored result that Optuna has not heard of, of duplicates too, and returns their trials."""
+    ) -> None:
+        """Tells every stored result that Optuna has not heard of, of duplicates too."""
         by_number = {one.evaluation: one for one in evaluations}
         by_trial = {one.trial: one for one in evaluations}
-        told = []
         for frozen in unfinished:
             result = by_trial.get(frozen.number) or by_number.get(duplicates.get(frozen.number, -1))
             if result is not None and result.status != "running":
                 self._tell(adapter.adopt_trial(self.study, frozen), result)
-                told.append(frozen.number)
-        return told
 
     def require_ours(self, evaluations: Sequence[Candidate], study: str) -> None:
         """Refuses to go on where Optuna's tables lack trials that ours know.

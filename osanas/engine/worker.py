@@ -105,6 +105,7 @@ class Worker:
             self._lease = lease
             now = self._look()
             self._sync.require_ours(now.evaluations, self.record.name)
+            self._news.begin(now.trials, [trial.number for trial in now.unfinished])
             storage, space = masked(self.store.url), self.at.space
             self.announcer.tell(SearchStarted(self.record, storage, space.name, space.size, now.trained))
             self.companions.start(None if deadline is None else deadline - time.monotonic())  # they load meanwhile
@@ -130,8 +131,7 @@ class Worker:
         measuring = measuring_in(self.store, self.record.id, self.measurer, self.announcer.note)
         self._evaluating = Evaluating(measuring, self.trainer, limits, self._checkpoints, self.announcer)
         self.record = with_reference(self.record, self.at, self.trainer.score, measuring, self.announcer)
-        # workers of equal seeds propose equal candidates
-        self._strategy = KnownCost(Features(self.at), self._config.seed + 1_000_003 * now.others.older)
+        self._strategy = KnownCost(Features(self.at), self._config.seed, now.others.older)
         self._asked = study_to_ask(
             self.study, self._config, self._strategy, lambda: self._now.history, older=now.others.older
         )
@@ -178,9 +178,9 @@ class Worker:
         """Brings Optuna, the listener and the checkpoints up to date."""
         for failure in self.companions.failures():
             self.announcer.note(failure)
-        settled = self._sync.settle(now.unfinished, now.evaluations, now.duplicates)
-        front, target, news = now.front, self._config.trials, self._news.of(now.trials, settled)
-        if news:
+        self._sync.settle(now.unfinished, now.evaluations, now.duplicates)
+        front, target, news = now.front, self._config.trials, self._news.of(now.trials)
+        if news or self._outlook is None:
             self._outlook = self._strategy.outlook(now.history, target)
         share = None if self._outlook is None else self._outlook.share
         for one in news:

@@ -243,15 +243,17 @@ class _Planner:
     def _epoch_s(self, timed: Sequence[_Member], allowed: Sequence[int]) -> float:
         """Mean seconds of an epoch of the candidates, between the timed members in proportion to multiply-adds.
 
-        The sampler known-cost draws evenly in log multiply-adds, Optuna's at first uniformly among the members.
+        The sampler known-cost draws evenly in log multiply-adds up to the cheapest starting point, Optuna's at first
+        uniformly among the members.
         """
         points = sorted((member.counted.multiply_adds, member.epoch.seconds) for member in timed if member.epoch)
         sizes, seconds = zip(*points, strict=True)
         costs = [self.population.costs[index].multiply_adds for index in allowed]
         if self.config.sampler == "known-cost":
-            space = self.population.at.space
-            smallest = self.population.count(self.population.at.canonical(space.smallest())).multiply_adds
-            costs = list(np.geomspace(min(smallest, *costs), max(costs), _EVENLY))
+            at = self.population.at
+            ends = [at.space.smallest(), *(member for _, member in at.space.start_from)]
+            least, *starts = (self.population.count(at.canonical(member)).multiply_adds for member in ends)
+            costs = list(np.geomspace(min(least, *costs), min(*starts, max(costs)) if starts else max(costs), _EVENLY))
         return float(np.interp(costs, sizes, seconds).mean())
 
     def _energy_kwh(
@@ -264,6 +266,8 @@ class _Planner:
         """Energy of the search at the powers of the middle one of the timed members, or why it is not known."""
         if isinstance(meter, str):
             return None, meter
+        if self.workers > 1:
+            return None, f"{self.workers} workers train at once, and the power of one says little of theirs"
         middle = timed[len(timed) // 2]
         if middle.epoch is None or middle.epoch.step_s is None or middle.costs is None:
             return None, "an epoch has too few steps to watch"

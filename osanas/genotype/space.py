@@ -44,7 +44,7 @@ class SearchSpace:
     leaves: tuple[Dimension, ...]
     """Every leaf of the file in the order of the forward pass; a fixed one has a single value."""
     start_from: tuple[tuple[str, Architecture], ...] = ()
-    """Members to evaluate first, each with a published name or its place in the file."""
+    """Members to evaluate early, each with a published name or its place in the file."""
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> SearchSpace:

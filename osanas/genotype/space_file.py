@@ -180,4 +180,4 @@ class SpaceFile(_Part):
         list[Annotated[tuple[str, Architecture], PlainValidator(_start)]],
         _list_of("published names or architectures"),
     ] = []
-    """Members to evaluate first, each with its published name or an empty text."""
+    """Members to evaluate early, each with its published name or an empty text."""

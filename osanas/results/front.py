@@ -19,7 +19,8 @@ class Front:
     Attributes:
         objectives: By name.
         candidates: By rising cost.
-        reference_point: One value an objective: score 0, and 1.1 times the largest cost among all candidates compared.
+        reference_point: One value an objective, the study's own. A study without one counts from score 0 and 1.1 times
+            the largest cost compared.
         hypervolume: Of the front against the reference point, in the objectives' own units.
         measured: Whether latency and energy of the members are those of the full protocol or of the search's.
         overtaken: Candidates that were on it by the search's figures and are not by the full ones.

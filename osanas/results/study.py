@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from osanas.errors import MissingExtraError, StudyError
 from osanas.results.front import Front, front_of, in_full, in_full_figures, with_figures
 from osanas.results.savings import Savings, savings_of
-from osanas.results.seeds import Certainty, certainties, noise_after
+from osanas.results.seeds import Certainty, certainties, noise_after, with_mean_scores
 from osanas.results.trials import candidate_document
 from osanas.store.store import Store
 from osanas.strategy.noise import SeedNoise
@@ -124,7 +124,7 @@ class StudyView:
 
     def left_behind(self) -> list[Candidate]:
         """Members of the fronts under other measurement keys that were not measured under the present one."""
-        complete = [one for one in self.candidates() if one.status == "complete" and one.repeat == 0]
+        complete = with_mean_scores(self.candidates())
         present = [candidate for candidate in complete if candidate.measurement_key == self.record.search_key]
         members: list[Candidate] = []
         for key in sorted({c.measurement_key or "" for c in complete} - {self.record.search_key or ""}):

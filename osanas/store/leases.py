@@ -233,6 +233,7 @@ class Lease:
             if row.trial is not None:
                 session.add(DuplicateRow(study_id=row.study_id, trial=row.trial, evaluation_id=row.id))
             row.trial, row.status, row.reason, row.reason_kind, row.finished_at = trial, "running", None, None, None
+            row.started_at = time.time()
             self._set(session, trial=trial, reserved=True)
             session.flush()
             return self._store.evaluation(session, row)

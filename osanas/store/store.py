@@ -20,6 +20,7 @@ from osanas.store.rows import (
     COUNTED,
     MEASURED,
     evaluations_of,
+    lock_study,
     study_record,
     trials_of,
 )
@@ -152,6 +153,7 @@ class Store:
         """Stores what is just worth nothing in a study, and gives it; what stands there already stays."""
 
         def work(session: Session) -> tuple[float, ...]:
+            lock_study(session, study_id)
             row = session.get_one(StudyRow, study_id)
             row.reference = row.reference or list(reference)
             return tuple(row.reference)

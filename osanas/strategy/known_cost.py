@@ -44,6 +44,8 @@ class KnownCost:
 
     features: Features
     seed: int = 0
+    worker: int = 0
+    """Workers of one seed propose different members, and judge by the same."""
     _surrogate: tuple[object, Surrogate | None] | None = None
     _pool: list[Architecture] = field(default_factory=list)
 
@@ -59,7 +61,7 @@ class KnownCost:
         Args:
             history: What is known.
         """
-        rng = random.Random(f"{self.seed}-{len(history.seen)}")  # noqa: S311 - a draw, not a secret
+        rng = random.Random(f"{self.seed + 1_000_003 * self.worker}-{len(history.seen)}")  # noqa: S311 - a draw, not a secret
         found = self.asked_of(history)
         if found is None:
             return self._unlike(history, rng)
@@ -94,6 +96,8 @@ class KnownCost:
         if found is None:
             return max(waiting, key=lambda member: member.scores[member.epochs])
         gains = found.gains()
+        if not any(gains.get(member.digest) for member in waiting):
+            return max(waiting, key=lambda member: member.scores[member.epochs])
         left = [history.rungs[-1] - member.epochs for member in waiting]
         seconds = found.epoch_seconds([member.architecture for member in waiting]) * np.array(left)
         rates = [gains.get(member.digest, 0.0) / took for member, took in zip(waiting, seconds, strict=True)]

@@ -173,11 +173,14 @@ def _costs(members: Sequence[CandidateState], history: History) -> Array:
 
 
 def _worth_nothing(costs: Array, history: History) -> Array:
-    """The study's reference, or beyond the costliest candidate where there is none."""
-    if history.reference is None:
-        beyond: Array = REFERENCE_MARGIN * costs.max(axis=0)
-        return beyond
-    return np.array(history.reference[1:])
+    """The limit of this run; without one the study's reference, or beyond the costliest candidate.
+
+    A limit may have been relaxed since the reference was stored.
+    """
+    beyond: Array = REFERENCE_MARGIN * costs.max(axis=0)
+    given = beyond if history.reference is None else np.array(history.reference[1:])
+    limits = [getattr(history.limits, f"max_{name}") for name in history.cost_objectives]
+    return np.array([value if limit is None else limit for value, limit in zip(given, limits, strict=True)])
 
 
 def _most_telling(known: Sequence[CandidateState], full: int) -> list[int]:

@@ -170,7 +170,7 @@ class StudyConfig(Limits):
 def ladder(epochs: int, reduction: int) -> tuple[int, ...]:
     """Rungs up to ``epochs``, each lower one with ``reduction`` times fewer epochs, rounded down.
 
-    None has less than a quarter of them: shorter trainings hardly tell which network will be better.
+    None has less than about a quarter of them: shorter trainings hardly tell which network will be better.
     """
     rungs = [epochs]
     while rungs[-1] // reduction >= max(1, epochs // LOWEST):

@@ -251,8 +251,11 @@ def test_reopening(store: Store, record: StudyRecord, lease: Lease) -> None:
     identifier = claim(lease, 0, 0)
     assert lease.reopen(identifier, 1) is None  # it runs
     lease.finish(identifier, Outcome("infeasible", reason_kind="limit", reason="too slow"))
+    before = time.time()
     found = lease.reopen(identifier, 1)
     assert found is not None
+    assert found.started_at is not None
+    assert before <= found.started_at <= time.time()
     assert (found.trial, found.status, found.reason) == (1, "running", None)
     assert lease.reopen(identifier, 2) is None  # somebody was first
     assert [(c.trial, c.status) for c in store.candidates(record.id)] == [(0, "waiting"), (1, "running")]

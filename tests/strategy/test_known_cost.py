@@ -108,3 +108,19 @@ def test_finds_a_better_front_than_random_members_at_a_lower_cost() -> None:
     best = statistics.fmean(sorted(map(score, known))[-5:])
     at_random = statistics.fmean(sorted(score(seen(member, FULL)) for member in members(25, seed=11))[-5:])
     assert best > at_random
+
+
+def test_workers_propose_different_members_and_judge_alike() -> None:
+    known = history([seen(member, FULL) for member in members(30)], FULL)
+    first, second = (KnownCost(FEATURES, 1, worker) for worker in range(2))
+    assert first.propose(known) != second.propose(known)
+    told = replace(known, reference=(0.1, 10.0))
+    assert first.outlook(told, 400) == second.outlook(told, 400) is not None
+
+
+def test_where_nothing_is_worth_anything_the_best_goes_on() -> None:
+    """A reference that everybody lies beyond, as after a change of driver."""
+    waiting = [seen(member, (2,)) for member in members(12)]
+    known = replace(history(waiting, (2, 8)), reference=(0.99, 1e-6))
+    best = max(waiting, key=lambda one: one.scores[2])
+    assert KnownCost(FEATURES).best_waiting(waiting, known).digest == best.digest

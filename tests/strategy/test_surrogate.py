@@ -7,6 +7,7 @@ import pytest
 
 from osanas.strategy.history import CandidateState, History
 from osanas.strategy.surrogate import FIRST, RowCache, Surrogate, fit
+from osanas.study.objectives import Limits
 from tests.strategy.helpers import FEATURES, accuracy, history, members, seen
 
 FULL = (9,)
@@ -43,6 +44,12 @@ def test_the_dearest_known_candidate_lies_within_the_reference() -> None:
 def test_a_reference_of_the_study_goes_before() -> None:
     known = replace(history([seen(member, FULL) for member in members(20)], FULL), reference=(0.1, 3.5))
     assert fitted(known).reference[1] == pytest.approx(3.5)
+
+
+def test_a_limit_that_was_relaxed_goes_before_the_reference_of_a_tight_one() -> None:
+    seen_all = [seen(member, FULL) for member in members(20)]
+    known = replace(history(seen_all, FULL, Limits(max_latency_ms=7.5)), reference=(0.1, 0.5))
+    assert fitted(known).reference[1] == pytest.approx(7.5)
 
 
 def test_what_was_trained_to_the_end_adds_next_to_nothing_and_a_better_one_something() -> None:
