@@ -40,7 +40,7 @@ Threads = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="CPU threads. Default: 1 in a search, torch's choice in a profile.",
+        help="CPU threads. Default: 1 where a search measures on a CPU, otherwise torch's choice.",
         rich_help_panel=MEASURING,
     ),
 ]

@@ -253,7 +253,7 @@ class _Planner:
             at = self.population.at
             ends = [at.space.smallest(), *(member for _, member in at.space.start_from)]
             least, *starts = (self.population.count(at.canonical(member)).multiply_adds for member in ends)
-            costs = list(np.geomspace(min(least, *costs), min(*starts, max(costs)) if starts else max(costs), _EVENLY))
+            costs = list(np.geomspace(min(least, *costs), min([*starts, max(costs)]), _EVENLY))
         return float(np.interp(costs, sizes, seconds).mean())
 
     def _energy_kwh(

@@ -28,8 +28,10 @@ DESIGN = (0.1, 0.4, 0.2, 0.5, 0.0)
 """Where in the range of costs the first candidates lie, from the cheapest (0) to the cheapest starting point (1), in
 log multiply-adds: a cheap one first, so that there is something to see."""
 _EXPLORE_EVERY = 20
-"""One candidate in so many is drawn wherever least is known, whatever the models say: up to the costs of ``DESIGN``, as
-one near the far end takes as long as twenty others."""
+"""One candidate in so many is drawn wherever least is known, whatever the models say.
+
+It costs no more than those of ``DESIGN``, since one near the far end takes many times as long.
+"""
 _FIRST_POOL = 24
 _POOL = 400
 _PARENTS = 30
@@ -93,10 +95,8 @@ class KnownCost:
     def best_waiting(self, waiting: list[CandidateState], history: History) -> CandidateState:
         """The candidate whose further training is expected to add most for each second."""
         found = self.surrogate(history)
-        if found is None:
-            return max(waiting, key=lambda member: member.scores[member.epochs])
-        gains = found.gains()
-        if not any(gains.get(member.digest) for member in waiting):
+        gains = {} if found is None else found.gains()
+        if found is None or not any(gains.get(member.digest) for member in waiting):
             return max(waiting, key=lambda member: member.scores[member.epochs])
         left = [history.rungs[-1] - member.epochs for member in waiting]
         seconds = found.epoch_seconds([member.architecture for member in waiting]) * np.array(left)

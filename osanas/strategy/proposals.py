@@ -13,6 +13,9 @@ from osanas.genotype.space import Dimension
 _NEIGHBOUR_SHARE = 0.7
 """Share of changes that go to a neighbouring value; the others go to any."""
 
+_SMALL_SPACE = 400
+"""Members of a space that is taken whole where members spread over its costs are asked for."""
+
 _LARGEST_SHIFT = 16.0
 """In log odds: it takes nearly every dimension to its lowest or highest value."""
 _HALVINGS = 10
@@ -26,13 +29,9 @@ def random_members(at: SpaceAt, count: int, rng: random.Random) -> list[Architec
     return [at.sample(rng) for _ in range(count)]
 
 
-SMALL_SPACE = 400
-"""Members of a space that is taken whole where members spread over its costs are asked for."""
-
-
 def spread_over_costs(at: SpaceAt, count: int, rng: random.Random) -> list[Architecture]:
     """So many members drawn evenly in log cost, or all of a small space."""
-    return list(at.enumerate()) if at.space.size <= SMALL_SPACE else evenly_in_cost(at, count, rng)
+    return list(at.enumerate()) if at.space.size <= _SMALL_SPACE else evenly_in_cost(at, count, rng)
 
 
 def evenly_in_cost(

@@ -83,7 +83,7 @@ class StudyConfig(Limits):
     runtime: Literal["auto", "eager", "compile", "cudagraph", "onnxruntime"] = "auto"
     """What runs the network in a measurement; ``auto`` is a CUDA graph where one can be captured, otherwise eager."""
     threads: PositiveInt | None = None
-    """CPU threads for measuring, and at most for each training; None measures with 1 and trains with torch's choice."""
+    """CPU threads for measuring, and at most for each training; None is torch's choice, but 1 to measure on a CPU."""
 
     @field_validator("objectives")
     @classmethod
