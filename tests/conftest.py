@@ -23,8 +23,14 @@ hypothesis.settings.load_profile("osanas")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# set by libraries when they are first imported, and by pytest around each phase of a test
-_SET_BY_IMPORTS = ("KMP_", "PYTORCH_NVML_BASED_CUDA_CHECK", "PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR")
+# set by libraries when they are first imported or find a GPU, and by pytest around each phase of a test
+_SET_BY_IMPORTS = (
+    "KMP_",
+    "CUDA_MODULE_LOADING",
+    "PYTORCH_NVML_BASED_CUDA_CHECK",
+    "PYTEST_CURRENT_TEST",
+    "TORCHINDUCTOR_CACHE_DIR",
+)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from osanas.errors import EnvironmentFailure, TrainingStopped
 from osanas.evaluation.evaluator import Trainer
@@ -117,7 +118,7 @@ def training_power_w(
     """
     progress = _Progress()
     with ThreadPoolExecutor(1, "osanas-training-power") as pool:
-        reading = pool.submit(meter.measure, Load(progress.run, step_s), protocol)
+        reading = pool.submit(meter.measure, Load(lambda steps: partial(progress.run, steps), step_s), protocol)
         reading.add_done_callback(lambda _: progress.finish())
         try:
             progress.is_wanted.wait()  # a meter looks at the idle device first

@@ -19,6 +19,9 @@ from osanas.measure.measurement import Measurement
 from osanas.measure.protocol import MeasurementProtocol
 from osanas.measure.workload import open_workload
 
+_OFF_PACE = 0.05
+"""Relative difference between an iteration's time while energy is counted and the GPU's own time."""
+
 
 def measure(
     model: nn.Module,
@@ -63,9 +66,9 @@ def measure(
     ):
         found = time_workload(workload, protocol, clock=SystemClock() if clock is None else clock)
         if isinstance(meter, EnergyMeter):
-            # the pace of ``run``, which does not wait for the device between iterations
+            # the pace of what is launched back to back, without waiting for the device between iterations
             pace_ms = found.latency_ms if found.gpu_time_ms is None else found.gpu_time_ms
-            reading = meter.measure(Load(workload.run, pace_ms / 1e3, costs), protocol)
+            reading = meter.measure(Load(workload.launch, pace_ms / 1e3, costs), protocol)
             found = _with_energy(found, reading, protocol.batch_size)
     reasons = (meter.reason,) if isinstance(meter, Unavailable) else ()
     return replace(
@@ -79,6 +82,12 @@ def _with_energy(timed: Measurement, reading: EnergyReading, batch_size: int) ->
     joules, net_joules = reading.joules_per_iteration, reading.net_joules_per_iteration
     counted = [window for window in reading.windows if window.voided_by is None]
     counted_ms = 1e3 * sum(window.seconds for window in counted)
+    iteration_ms = counted_ms / sum(window.iterations for window in counted) if counted else None
+    is_off_pace = (
+        iteration_ms is not None
+        and timed.gpu_time_ms is not None
+        and abs(iteration_ms - timed.gpu_time_ms) > _OFF_PACE * timed.gpu_time_ms
+    )
     return replace(
         timed,
         energy_mj=None if joules is None else joules * 1e3 / batch_size,
@@ -88,9 +97,9 @@ def _with_energy(timed: Measurement, reading: EnergyReading, batch_size: int) ->
         idle_power_w=reading.idle_power_w,
         energy_net_mj=None if net_joules is None else net_joules * 1e3 / batch_size,
         exclusive=reading.exclusive,
-        energy_iteration_ms=counted_ms / sum(window.iterations for window in counted) if counted else None,
+        energy_iteration_ms=iteration_ms,
         converged=timed.converged and reading.converged,
-        flags=(*timed.flags, *reading.flags),
+        flags=(*timed.flags, *reading.flags, *(("energy_off_pace",) if is_off_pace else ())),
         notes=(*timed.notes, *reading.notes),
         energy_windows=tuple(window.to_dict() for window in reading.windows),
         energy_details=dict(reading.details),

@@ -34,7 +34,7 @@ class MeasurementProtocol(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     """Raised whenever the code measures differently."""
     batch_size: PositiveInt = 1
     precision: Precision = "fp32"
@@ -101,7 +101,7 @@ class MeasurementProtocol(BaseModel):
         runtime: Runtime = "eager",
         threads: int | None = None,
     ) -> Self:
-        """A cheaper protocol for the many candidates of a search: an interval of 2 %, energy windows of 1 s."""
+        """A cheaper protocol for the many candidates of a search: an interval of 2 %, energy windows of 0.5 s."""
         return cls(
             batch_size=batch_size,
             precision=precision,
@@ -113,8 +113,8 @@ class MeasurementProtocol(BaseModel):
             min_blocks=20,
             min_seconds=0.25,
             max_seconds=0.8,
-            energy_window_seconds=1.0,
-            energy_min_ticks=10,
+            energy_window_seconds=0.5,
+            energy_min_ticks=5,
             energy_max_windows=5,
         )
 

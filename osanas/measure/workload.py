@@ -77,8 +77,15 @@ class Workload:
         """Gives up the network; whoever still holds the workload holds no memory of the device."""
         del self._runner
 
+    def launch(self, iterations: int) -> Callable[[], object]:
+        """Gives what runs the network so many times back to back."""
+        return partial(self._run, iterations)
+
     def run(self, iterations: int) -> None:
         """Runs the network back to back; on return every iteration has finished, on the device too."""
+        self.launch(iterations)()
+
+    def _run(self, iterations: int) -> None:
         with torch.inference_mode():
             for _ in range(iterations):
                 self._runner.run()
@@ -134,12 +141,12 @@ class CudaWorkload(Workload):
         super().release()
         del self._capture
 
-    def run(self, iterations: int) -> None:
-        """Runs the network and waits for the device."""
-        with torch.inference_mode():
-            for _ in range(iterations):
-                self._runner.run()
-            torch.cuda.synchronize()
+    def launch(self, iterations: int) -> Callable[[], object]:
+        """Starts so many runs back to back; gives what waits until the device has finished them."""
+        self._run(iterations)
+        end = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        end.record(self._runner.stream)
+        return end.synchronize
 
     def block(self, iterations: int, clock: Clock, *, singly: bool) -> Block:
         """Wall time of forward pass and synchronisation, as MLPerf's single stream."""

@@ -17,6 +17,7 @@ FLAGS: Mapping[str, str] = MappingProxyType(
         "training_alongside": "another osanas process went on training on the device meanwhile",
         "launch_bound": "the GPU waits for launches, so the figure ranks kernel counts and Python, not arithmetic",
         "energy_unstable": "windows in which the board throttled or others used it count, for want of better ones",
+        "energy_off_pace": "while energy was counted, the GPU worked at another pace than while it was timed",
         "energy_not_converged": "the energy is less certain than the protocol asks",
     }
 )

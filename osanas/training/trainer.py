@@ -243,7 +243,8 @@ def _quiet_trainer(epochs: int, recipe: Recipe, device: torch.device) -> pl.Trai
             plugins=[LightningEnvironment()],  # a cluster's variables around a search concern the search
             max_epochs=epochs,
             gradient_clip_val=recipe.gradient_clip_norm,
-            benchmark=True if on_gpu else None,
+            # trying cuDNN's algorithms took 10 s a network on an H200, whose epochs took one
+            benchmark=False if on_gpu else None,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -139,7 +139,7 @@ class Meter(EnergyMeter):
         if self.error is not None:
             raise self.error
         for _ in range(self.chunks):
-            load.run(3)
+            load.launch(3)()
         self.events.append("read")
         return EnergyReading(self.source, self.method, 1.0, self.power_w, None)
 

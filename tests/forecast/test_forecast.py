@@ -307,7 +307,7 @@ class Meter(EnergyMeter):
         return {"source": self.source}
 
     def measure(self, load: Load, protocol: MeasurementProtocol) -> EnergyReading:
-        load.run(5)
+        load.launch(5)()
         return EnergyReading(self.source, self.method, 20 * load.iteration_seconds, 50.0, None)
 
 

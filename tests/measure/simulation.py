@@ -32,12 +32,12 @@ class SimulatedClock:
             listener(start, self.now_s, watts)
 
     def load(self, iteration_s: float, overhead_s: float = 0.0) -> Load:
-        """Work of that length per iteration at the busy power; ``Load.run`` also costs a fixed overhead."""
+        """Work of that length per iteration at the busy power; each launch also costs a fixed overhead."""
 
-        def run(iterations: int) -> None:
-            self.advance(iterations * iteration_s + overhead_s, self.busy_w)
+        def launch(iterations: int) -> Callable[[], None]:
+            return lambda: self.advance(iterations * iteration_s + overhead_s, self.busy_w)
 
-        return Load(run, iteration_s)
+        return Load(launch, iteration_s)
 
 
 class FakeNvmlError(Exception):

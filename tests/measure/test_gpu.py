@@ -166,8 +166,9 @@ def test_a_measured_network_gives_its_memory_back() -> None:
 
 def test_a_gpu_that_is_too_small_is_the_candidates_failure() -> None:
     """Proves that CUDA's out-of-memory error becomes the candidate's reason and the device stays usable."""
-    model, protocol = nn.Conv2d(3, 4096, 3), MeasurementProtocol(batch_size=64)
-    with pytest.raises(CandidateError) as failure, open_workload(model, (3, 16384, 16384), DEVICE, protocol):
+    model = nn.Conv2d(3, 65536, 3)  # its input takes 200 MB, its output 4 TB
+    shape = (3, 4096, 4096)
+    with pytest.raises(CandidateError) as failure, open_workload(model, shape, DEVICE, MeasurementProtocol()):
         pytest.fail("it fitted")
     assert failure.value.kind == "out_of_memory"
     assert torch.ones(1, device=DEVICE).item() == 1.0

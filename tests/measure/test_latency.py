@@ -289,9 +289,12 @@ class FakeCuda:
     def run(self) -> None:
         self.calls.append("run")
 
-    def _event(self, *, enable_timing: bool) -> SimpleNamespace:
-        assert enable_timing
-        return SimpleNamespace(record=lambda: self.calls.append("record"), elapsed_time=lambda end: 6.0)
+    def _event(self, *, enable_timing: bool = False) -> SimpleNamespace:
+        return SimpleNamespace(
+            record=lambda *_: self.calls.append("record"),
+            synchronize=lambda: self.calls.append("wait for event"),
+            **({"elapsed_time": lambda end: 6.0} if enable_timing else {}),
+        )
 
     @contextmanager
     def _within(self, name: str) -> Iterator[None]:
@@ -320,8 +323,10 @@ def test_a_gpus_host_blocks_wait_for_every_iteration_and_its_own_do_not(monkeypa
     assert workload.gpu_block(3).iteration_ms == 2.0
     assert cuda.calls == ["+none", "synchronize", "record", "run", "run", "run", "record", "synchronize", "-none"]
     cuda.calls.clear()
-    workload.run(2)
-    assert cuda.calls == ["run", "run", "synchronize"]
+    wait = workload.launch(2)
+    assert cuda.calls == ["run", "run", "record"]
+    wait()
+    assert cuda.calls[3:] == ["wait for event"]
     assert workload.graph_time_ms(3) is None
 
 

@@ -39,5 +39,5 @@ def test_settings_survive_json_and_cannot_be_changed() -> None:
 
 def test_a_search_pays_for_fewer_ticks_of_the_meter() -> None:
     full, search = MeasurementProtocol(), MeasurementProtocol.for_search()
-    assert (full.version, full.rounds, full.energy_min_ticks, full.energy_window_seconds) == (2, 1, 20, 2.0)
-    assert (search.rounds, search.energy_min_ticks, search.energy_window_seconds) == (1, 10, 1.0)
+    assert (full.version, full.rounds, full.energy_min_ticks, full.energy_window_seconds) == (3, 1, 20, 2.0)
+    assert (search.rounds, search.energy_min_ticks, search.energy_window_seconds) == (1, 5, 0.5)

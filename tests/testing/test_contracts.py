@@ -73,7 +73,7 @@ class TestEstimate(EnergyMeterContract):
         return EstimateMeter("cpu", 1, ("no meter here",))
 
     def load(self) -> Load:
-        return Load(lambda _: None, 0.001, count_costs(build("vovnet27_slim"), (3, 64, 64)))
+        return Load(lambda _: int, 0.001, count_costs(build("vovnet27_slim"), (3, 64, 64)))
 
 
 class TestRapl(EnergyMeterContract):

@@ -27,12 +27,13 @@ class Load:
     """The work whose energy is asked for.
 
     Attributes:
-        run: Runs that many iterations and returns when they have finished.
+        launch: Starts that many iterations and gives what waits until they have finished. A GPU works on them
+            meanwhile; a processor does them while it is waited for.
         iteration_seconds: Median time of an iteration.
         costs: Static costs for one image; only an estimate needs them.
     """
 
-    run: Callable[[int], None]
+    launch: Callable[[int], Callable[[], object]]
     iteration_seconds: float
     costs: Costs | None = None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ from osanas.measure.energy.held_power import HeldPower
 from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, EnergyWindow, Load
 from osanas.measure.energy.nvml_boards import Board, Sensor, find_board, power_limit_w, probe
 from osanas.measure.energy.nvml_watch import BoardWatch, board_settings, board_state, temperature_c
-from osanas.measure.energy.windows import chunk_iterations, collect, plausible, reading, run_for
+from osanas.measure.energy.windows import Work, chunk_iterations, chunks, collect, plausible, reading, run_for
 from osanas.measure.protocol import MeasurementProtocol
 
 _STUCK_S = 2.0
@@ -102,24 +103,25 @@ class NvmlMeter(EnergyMeter):
         check = self._check if self._check is not None and self._check.follows(load) else None
         is_followed = self.method == "counter" or self._sensor.follows(load)
         memory_s = max(self._sensor.memory_s, 0.0 if check is None else check.memory_s)
-        run_for(load, max(protocol.energy_warmup_seconds, memory_s), self._clock)
         limit_w = power_limit_w(self._library, self._board)
-        start = board_state(self._library, self._board)
 
-        def window() -> EnergyWindow:
+        def window(work: Work) -> EnergyWindow:
             # a random phase against the sensor's, without a pause that would let the board cool
-            run_for(load, self._random.uniform(0.0, self._sensor.update_period_s), self._clock)
+            run_for(work, self._random.uniform(0.0, self._sensor.update_period_s), self._clock)
             self._watch.begin_window()
             if self.method == "counter":
-                taken = self._counter_window(load, protocol, check)
+                taken = self._counter_window(work, load, protocol, check)
             else:
-                taken = self._power_window(load, protocol)
+                taken = self._power_window(work, protocol)
             cause, flags = self._watch.end_window()
             impossible = plausible(taken.joules, taken.seconds, idle_power_w=idle_power_w, limit_power_w=limit_w)
             return replace(taken, voided_by=taken.voided_by or impossible or _mismatch(taken) or cause, flags=flags)
 
-        windows = collect(window, protocol)
-        end = board_state(self._library, self._board)
+        with closing(chunks(load)) as work:
+            run_for(work, max(protocol.energy_warmup_seconds, memory_s), self._clock)
+            start = board_state(self._library, self._board)
+            windows = collect(partial(window, work), protocol)
+            end = board_state(self._library, self._board)
         return reading(
             windows,
             protocol,
@@ -139,21 +141,22 @@ class NvmlMeter(EnergyMeter):
             },
         )
 
-    def _counter_window(self, load: Load, protocol: MeasurementProtocol, check: Sensor | None) -> EnergyWindow:
+    def _counter_window(
+        self, work: Work, load: Load, protocol: MeasurementProtocol, check: Sensor | None
+    ) -> EnergyWindow:
         """From one tick of the counter to another; iterations are those finished in between."""
         chunk, period = chunk_iterations(load), self._sensor.update_period_s
         # a tick is seen at the end of a chunk, so a window is long beside that uncertainty
         blur_s = min(chunk * load.iteration_seconds, period)
         least_s = max(protocol.energy_window_seconds, protocol.energy_min_ticks * period, 50 * blur_s)
-        ticked = self._next_tick(lambda: load.run(chunk))
+        ticked = self._next_tick(lambda: next(work))
         if ticked is None:
             return EnergyWindow(0.0, 0.0, chunk, "counter_stuck")
         first, start = ticked
         power = None if check is None else HeldPower(self._library, check, start)
         value, iterations, seen = first, 0, start
         while True:
-            load.run(chunk)
-            iterations += chunk
+            iterations += next(work)
             previous, value, now = value, self._read(), now_s(self._clock)
             if power is not None:
                 power.sample(now)
@@ -169,21 +172,19 @@ class NvmlMeter(EnergyMeter):
         power_joules = None if power is None else power.joules_until(now)
         return EnergyWindow((value - first) / 1e3, now - start, iterations, power_joules=power_joules)
 
-    def _power_window(self, load: Load, protocol: MeasurementProtocol) -> EnergyWindow:
+    def _power_window(self, work: Work, protocol: MeasurementProtocol) -> EnergyWindow:
         """Power read between chunks, each value held until the next and the last one to the window's end.
 
         Raises:
             EnvironmentFailure: Too many readings failed.
         """
-        chunk = chunk_iterations(load)
         least_s = max(
             protocol.energy_window_seconds, _POWER_WINDOW_S, protocol.energy_min_ticks * self._sensor.update_period_s
         )
         start = now = now_s(self._clock)
         power, iterations = HeldPower(self._library, self._sensor, start), 0
         while now - start < least_s:
-            load.run(chunk)
-            iterations += chunk
+            iterations += next(work)
             now = now_s(self._clock)
             if power.sample(now):
                 self._watch.tick()
@@ -225,7 +226,7 @@ class NvmlMeter(EnergyMeter):
             self._clock.sleep(self._sensor.update_period_s)
         return sum(values) / len(values) / 1e3
 
-    def _next_tick(self, between: Callable[[], None]) -> tuple[int, float] | None:
+    def _next_tick(self, between: Callable[[], object]) -> tuple[int, float] | None:
         """The counter and the time, in seconds, right after it moved; None if it stands still."""
         value, end = self._read(), now_s(self._clock) + self._stuck_s
         while True:

@@ -7,6 +7,7 @@ all sockets; ``core`` and ``uncore`` are parts of the package, and ``psys`` hold
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from osanas.errors import EnvironmentFailure, Unavailable
 from osanas.machine.clock import Clock, now_s
 from osanas.machine.exclusive import CPU
 from osanas.measure.energy.meter import EnergyMeter, EnergyReading, EnergySource, EnergyWindow, Load
-from osanas.measure.energy.windows import collect, plausible, reading, run_for
+from osanas.measure.energy.windows import Work, chunks, collect, plausible, reading, run_for
 from osanas.measure.protocol import MeasurementProtocol
 
 POWERCAP_ROOT = Path("/sys/class/powercap")
@@ -105,8 +106,9 @@ class RaplMeter(EnergyMeter):
         """Idle power once, then windows under a warm load. Whether other processes worked too is never known."""
         if self._idle_power_w is None:
             self._idle_power_w = self._idle()
-        run_for(load, protocol.energy_warmup_seconds, self._clock)
-        windows = collect(lambda: self._window(load, protocol), protocol)
+        with closing(chunks(load)) as work:
+            run_for(work, protocol.energy_warmup_seconds, self._clock)
+            windows = collect(lambda: self._window(work, protocol), protocol)
         return reading(
             windows,
             protocol,
@@ -125,9 +127,9 @@ class RaplMeter(EnergyMeter):
         joules, seconds = self._since(before, start)
         return joules / seconds if joules > 0 else None
 
-    def _window(self, load: Load, protocol: MeasurementProtocol) -> EnergyWindow:
+    def _window(self, work: Work, protocol: MeasurementProtocol) -> EnergyWindow:
         before, start = self._read(), now_s(self._clock)
-        iterations = run_for(load, protocol.energy_window_seconds, self._clock)
+        iterations = run_for(work, protocol.energy_window_seconds, self._clock)
         joules, seconds = self._since(before, start)
         # idle power is no floor here: another process may have ended since
         sockets = len({zone.name.partition("/")[0] for zone in self._zones})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -27,15 +28,17 @@ pytestmark = [
 def _matmul_load(device: torch.device) -> Load:
     matrix = torch.randn(4096, 4096, device=device)
 
-    def run(iterations: int) -> None:
+    def launch(iterations: int) -> Callable[[], object]:
         for _ in range(iterations):
             torch.mm(matrix, matrix)
-        torch.cuda.synchronize(device)
+        end = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        end.record()
+        return end.synchronize
 
-    run(3)
+    launch(3)()
     start = time.perf_counter()
-    run(20)
-    return Load(run, (time.perf_counter() - start) / 20)
+    launch(20)()
+    return Load(launch, (time.perf_counter() - start) / 20)
 
 
 def test_torchs_uuid_finds_the_board_and_it_tells_energy_or_power() -> None:
@@ -72,7 +75,7 @@ def test_a_matrix_product_draws_between_idle_and_the_limit_and_twice_the_work_tw
     meter = open_meter("nvml", device, sources=MeterSources(SystemClock()))
     assert isinstance(meter, NvmlMeter)
     single = _matmul_load(device)
-    double = Load(lambda iterations: single.run(2 * iterations), 2 * single.iteration_seconds)
+    double = Load(lambda iterations: single.launch(2 * iterations), 2 * single.iteration_seconds)
     protocol = MeasurementProtocol.for_search()
     one, two = meter.measure(single, protocol), meter.measure(double, protocol)
     for reading in (one, two):

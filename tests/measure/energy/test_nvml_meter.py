@@ -60,6 +60,14 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "slow network": {"board": OURS, "iteration_ms": 700.0},
     "slow network by power": {"board": {**OURS, "noise": 0.005}, "faults": NO_COUNTER, "iteration_ms": 300.0},
     "slow rise": _changing(rise_s=0.15),
+    **{
+        f"slow reads/{path}": {
+            "board": {**OURS, "read_s": 0.003, "rise_s": 0.005},
+            "faults": faults,
+            "iteration_ms": 0.2,
+        }
+        for path, (_, faults) in PATHS.items()
+    },
     "module": {
         "board": OURS,
         "faults": [*NO_COUNTER, *({"name": f"field:{field}:0", "code": NOT_SUPPORTED} for field in (185, 186))],
@@ -97,11 +105,11 @@ SCENARIOS: dict[str, dict[str, Any]] = {
         "later_faults": [{"name": "field:186:0", "code": NOT_SUPPORTED, "every": 5}],
     },
     "throttled": _changing(reasons=0x20),
-    "throttled for a while": _changing((5.0, "reasons", 0x40), (5.5, "reasons", 0.0)),
+    "throttled for a while": _changing((5.2, "reasons", 0x40), (5.7, "reasons", 0.0)),
     "power brake": _changing((5.0, "reasons", 0x80), (5.5, "reasons", 0.0)),
-    "throttled between looks": _changing((5.03, "reasons", 0x40), (5.04, "reasons", 0.0)),
+    "throttled between looks": _changing((5.43, "reasons", 0x40), (5.44, "reasons", 0.0)),
     "throttled, by violation status": _changing(
-        (5.03, "reasons", 0x40), (5.04, "reasons", 0.0), no_violation_fields=1.0
+        (5.43, "reasons", 0x40), (5.44, "reasons", 0.0), no_violation_fields=1.0
     ),
     "power capped": _changing(reasons=0x4),
     "foreign process": _changing((5.0, "compute_pid1", 777.0), (6.5, "compute_pid1", 0.0)),
@@ -158,8 +166,18 @@ def test_a_constant_hundred_watts_is_found_within_two_percent(
     assert reading["flags"] == []
     assert _causes(reading) == []
     assert 3 <= len(reading["windows"]) <= (10 if protocol == "full" else 5)
-    least_s = 5.0 if "power" in PATHS[path][0] else 2.0 if protocol == "full" else 1.0
+    least_s = 5.0 if "power" in PATHS[path][0] else 2.0 if protocol == "full" else 0.5
     assert all(window["seconds"] >= least_s - 0.02 for window in reading["windows"])
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_slow_reads_leave_no_gap_in_the_load(outcomes: dict[str, Any], path: str) -> None:
+    """Proves that the board works while it is read: idle reads would add an eighth to an iteration's energy."""
+    reading = outcomes[f"slow reads/{path}"]["reading"]
+    assert reading["joules_per_iteration"] == pytest.approx(0.02, rel=0.02)
+    assert reading["power_w"] == pytest.approx(100.0, rel=0.02)
+    for window in reading["windows"]:
+        assert window["seconds"] / window["iterations"] == pytest.approx(2e-4, rel=0.02)
 
 
 @pytest.mark.parametrize("path", ["counter", "counter and average"])
@@ -323,7 +341,7 @@ def test_a_small_difference_between_counter_and_power_is_kept(outcomes: dict[str
 def test_throttling_is_recorded_with_its_reasons(outcomes: dict[str, Any]) -> None:
     details = outcomes["throttled for a while"]["reading"]["details"]
     assert details["throttle_reasons"] == 0x40
-    assert details["violation_ms"]["thermal"] == pytest.approx(500.0, rel=0.05)
+    assert 400 < details["violation_ms"]["thermal"] <= 500.1  # what fell between windows does not count
     assert outcomes["power brake"]["reading"]["details"]["throttle_reasons"] == 0x80
     for name in ("throttled between looks", "throttled, by violation status"):
         unseen = outcomes[name]["reading"]["details"]

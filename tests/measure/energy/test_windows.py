@@ -95,7 +95,7 @@ def test_net_energy_needs_idle_power_below_the_load(idle_power_w: float | None, 
 
 @given(st.floats(1e-6, 100))
 def test_a_chunk_is_at_least_one_iteration(seconds: float) -> None:
-    chunk = chunk_iterations(Load(lambda iterations: None, seconds))
+    chunk = chunk_iterations(Load(lambda iterations: int, seconds))
     assert chunk >= 1
     assert chunk * seconds <= max(0.0225, seconds)
 

@@ -11,6 +11,7 @@ import ctypes
 import dataclasses
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from osanas.errors import OsanasError, Unavailable
@@ -28,7 +29,9 @@ class Fake:
     def __init__(self, path: str) -> None:
         self._library = ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
         self._library.fake_now_ns.restype = ctypes.c_int64
-        self._library.fake_advance.argtypes = [ctypes.c_double, ctypes.c_int]
+        self._library.fake_advance.argtypes = [ctypes.c_double]
+        self._library.fake_launch.argtypes = [ctypes.c_double]
+        self._library.fake_launch.restype = ctypes.c_double
         self._library.fake_set.argtypes = [ctypes.c_char_p, ctypes.c_double]
         self._library.fake_at.argtypes = [ctypes.c_double, ctypes.c_char_p, ctypes.c_double]
         self._library.fake_fault.argtypes = [
@@ -43,13 +46,14 @@ class Fake:
         return int(self._library.fake_now_ns())
 
     def sleep(self, seconds: float) -> None:
-        self._library.fake_advance(seconds, 0)
+        self._library.fake_advance(seconds)
 
     def load(self, iteration_ms: float) -> Load:
-        def run(iterations: int) -> None:
-            self._library.fake_advance(iterations * iteration_ms / 1e3, 1)
+        def launch(iterations: int) -> Callable[[], None]:
+            end_s = self._library.fake_launch(iterations * iteration_ms / 1e3)
+            return lambda: self.sleep(end_s - self.now_ns() / 1e9)
 
-        return Load(run, iteration_ms / 1e3)
+        return Load(launch, iteration_ms / 1e3)
 
     def prepare(self, scenario: dict[str, Any]) -> None:
         self._library.fake_reset()

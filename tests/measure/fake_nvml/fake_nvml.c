@@ -54,7 +54,7 @@ typedef struct { char name[64]; int code, every; double from, until; long calls;
 typedef struct { double start, energy, watts; } segment; /* at its start: joules so far, and drawn power */
 
 static settings now_set;
-static double clock_s, target_w, energy_j, drawn_w;
+static double clock_s, busy_until_s, energy_j, drawn_w;
 static double base_j, stuck_j, violation_s[2];
 static segment history[SEGMENTS];
 static long segments;
@@ -109,7 +109,9 @@ static double mean_power(double seconds) {
 
 static void pass(double seconds) {
     while (seconds > 1e-12) {
-        double step = fmin(seconds, 0.005);
+        double step = fmin(seconds, 0.005), busy_s = busy_until_s - clock_s;
+        if (busy_s > 1e-9) step = fmin(step, busy_s);
+        double target_w = busy_s > 1e-9 ? now_set.busy_w : now_set.idle_w;
         history[segments++ % SEGMENTS] = (segment){clock_s, energy_j, drawn_w};
         energy_j += grown(drawn_w, target_w, step);
         drawn_w = approached(drawn_w, target_w, step);
@@ -159,7 +161,8 @@ void fake_reset(void) {
     now_set.temperature_c = 50;
     segments = event_count = fault_count = 0;
     clock_s = 1000.0123;
-    target_w = drawn_w = now_set.idle_w;
+    busy_until_s = 0;
+    drawn_w = now_set.idle_w;
     energy_j = 0;
     base_j = 5000;
     pass(2.0);
@@ -167,9 +170,12 @@ void fake_reset(void) {
 
 int64_t fake_now_ns(void) { return (int64_t)llround(clock_s * 1e9); }
 
-void fake_advance(double seconds, int is_busy) {
-    target_w = is_busy ? now_set.busy_w : now_set.idle_w;
-    advance(seconds);
+void fake_advance(double seconds) { advance(seconds); }
+
+/* Work of so many seconds, done when what was launched before is; returns when it will have finished. */
+double fake_launch(double seconds) {
+    busy_until_s = fmax(busy_until_s, clock_s) + seconds;
+    return busy_until_s;
 }
 
 int fake_set(const char *name, double value) {
