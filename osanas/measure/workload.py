@@ -137,7 +137,8 @@ class CudaWorkload(Workload):
         self._capture = capture
 
     def release(self) -> None:
-        """Gives up the network; whoever still holds the workload holds no memory of the device."""
+        """Gives up the network when it has finished; whoever still holds the workload holds no memory of the device."""
+        torch.cuda.synchronize()
         super().release()
         del self._capture
 

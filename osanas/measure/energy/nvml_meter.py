@@ -7,9 +7,9 @@ chunks of work and held until the next one.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -24,6 +24,10 @@ from osanas.measure.energy.nvml_watch import BoardWatch, board_settings, board_s
 from osanas.measure.energy.windows import Work, chunk_iterations, chunks, collect, plausible, reading, run_for
 from osanas.measure.protocol import MeasurementProtocol
 
+_SHARP_S = 0.008
+"""A tick is seen by two looks that are no farther apart; reading the counter takes an H200 3 ms, at times 30."""
+_BLURRED_TICKS = 5
+"""How many ticks may be passed over because they were not seen sharply."""
 _STUCK_S = 2.0
 _STUCK_TICKS = 20
 """How long, and how many of its update periods, a counter may stand still."""
@@ -117,11 +121,11 @@ class NvmlMeter(EnergyMeter):
             impossible = plausible(taken.joules, taken.seconds, idle_power_w=idle_power_w, limit_power_w=limit_w)
             return replace(taken, voided_by=taken.voided_by or impossible or _mismatch(taken) or cause, flags=flags)
 
-        with closing(chunks(load)) as work:
-            run_for(work, max(protocol.energy_warmup_seconds, memory_s), self._clock)
-            start = board_state(self._library, self._board)
-            windows = collect(partial(window, work), protocol)
-            end = board_state(self._library, self._board)
+        work = chunks(load)
+        run_for(work, max(protocol.energy_warmup_seconds, memory_s), self._clock)
+        start = board_state(self._library, self._board)
+        windows = collect(partial(window, work), protocol)
+        end = board_state(self._library, self._board)
         return reading(
             windows,
             protocol,
@@ -149,22 +153,25 @@ class NvmlMeter(EnergyMeter):
         # a tick is seen at the end of a chunk, so a window is long beside that uncertainty
         blur_s = min(chunk * load.iteration_seconds, period)
         least_s = max(protocol.energy_window_seconds, protocol.energy_min_ticks * period, 50 * blur_s)
-        ticked = self._next_tick(lambda: next(work))
+        sharp_s = max(_SHARP_S, 1.5 * blur_s)
+        ticked = self._next_tick(lambda: next(work), sharp_s)
         if ticked is None:
             return EnergyWindow(0.0, 0.0, chunk, "counter_stuck")
         first, start = ticked
         power = None if check is None else HeldPower(self._library, check, start)
-        value, iterations, seen = first, 0, start
+        value, iterations, seen, now = first, 0, start, start
         while True:
             iterations += next(work)
-            previous, value, now = value, self._read(), now_s(self._clock)
+            previous, value, before, now = value, self._read(), now, now_s(self._clock)
             if power is not None:
                 power.sample(now)
             if value < previous:
                 return EnergyWindow(0.0, now - start, iterations, "counter_reset")
             if value != previous:
                 seen = now
-                if now - start >= least_s:
+                # by half a period less: otherwise a tick that is seen late ends a window and one seen early does not
+                is_long = now - start >= least_s - period / 2
+                if is_long and (now - before <= sharp_s or now - start >= 2 * least_s):
                     break
                 self._watch.tick()
             elif now - seen > self._stuck_s:
@@ -226,16 +233,21 @@ class NvmlMeter(EnergyMeter):
             self._clock.sleep(self._sensor.update_period_s)
         return sum(values) / len(values) / 1e3
 
-    def _next_tick(self, between: Callable[[], object]) -> tuple[int, float] | None:
-        """The counter and the time, in seconds, right after it moved; None if it stands still."""
-        value, end = self._read(), now_s(self._clock) + self._stuck_s
-        while True:
+    def _next_tick(self, between: Callable[[], object], sharp_s: float = math.inf) -> tuple[int, float] | None:
+        """The counter and the time, in seconds, right after it moved; None if it stands still.
+
+        A tick that is found more than ``sharp_s`` after the look before is passed over, while there is time.
+        """
+        value, now = self._read(), now_s(self._clock)
+        start = seen = now
+        while now - seen <= self._stuck_s:
             between()
-            previous, value, now = value, self._read(), now_s(self._clock)
+            previous, value, before, now = value, self._read(), now, now_s(self._clock)
             if value != previous:
-                return value, now
-            if now > end:
-                return None
+                seen = now
+                if now - before <= sharp_s or now - start >= _BLURRED_TICKS * self._sensor.update_period_s:
+                    return value, now
+        return None
 
     @property
     def _stuck_s(self) -> float:

@@ -7,7 +7,6 @@ all sockets; ``core`` and ``uncore`` are parts of the package, and ``psys`` hold
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -106,9 +105,9 @@ class RaplMeter(EnergyMeter):
         """Idle power once, then windows under a warm load. Whether other processes worked too is never known."""
         if self._idle_power_w is None:
             self._idle_power_w = self._idle()
-        with closing(chunks(load)) as work:
-            run_for(work, protocol.energy_warmup_seconds, self._clock)
-            windows = collect(lambda: self._window(work, protocol), protocol)
+        work = chunks(load)
+        run_for(work, protocol.energy_warmup_seconds, self._clock)
+        windows = collect(lambda: self._window(work, protocol), protocol)
         return reading(
             windows,
             protocol,
