@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from osanas.cli.options import Json, Storage, print_json
+from osanas.cli.options import Device, Energy, Json, Storage, print_json
+from osanas.errors import UsageError
 
 EXTRAS = MappingProxyType(
     {
@@ -29,15 +30,52 @@ CIFAR_FOLDERS = MappingProxyType({"cifar10": "cifar-10-batches-py", "cifar100": 
 def doctor(
     data_dir: Annotated[Path | None, typer.Option(help="Where the data's files lie.")] = None,
     storage: Storage = None,
+    selftest: Annotated[
+        bool,
+        typer.Option(
+            "--selftest",
+            metavar="",
+            help="Measure and train instead, for about two minutes, and say whether the figures of this machine can "
+            "be relied on. Exit code 1 if not.",
+        ),
+    ] = False,
+    device: Device = None,
+    energy: Energy = None,
     json: Json = False,
 ) -> None:
     """Say what this machine has for a search, and what to do about what is missing."""
     from osanas.cli.render.doctor import print_doctor
     from osanas.measure.inventory import inventory
 
+    if selftest:
+        _self_test(device, energy, json=json)
+        return
+    if device is not None or energy is not None:
+        raise UsageError("--device and --energy are of the self-test.", "Add --selftest, or leave them out.")
     extras = {name: all(find_spec(module) for module in modules) for name, modules in EXTRAS.items()}
     document = {**inventory(), "data": _data(data_dir), "database": _database(storage), "extras": extras}
     print_json(document) if json else print_doctor(document)
+
+
+def _self_test(device: str | None, energy: str | None, *, json: bool) -> None:
+    from osanas.cli.render.doctor import print_check, print_device
+    from osanas.measure.inventory import inventory
+    from osanas.profiling.selftest import self_test
+    from osanas.study.config import study_config
+
+    given = {"device": device, "energy": energy}
+    config = study_config(None, {name: value for name, value in given.items() if value is not None})
+    if not json:
+        print_device(inventory())
+    checks = []
+    for check in self_test(config):
+        checks.append(check.to_dict())
+        if not json:
+            print_check(checks[-1])
+    if json:
+        print_json({**inventory(), "checks": checks})
+    if any(check["is_sound"] is False for check in checks):
+        raise typer.Exit(1)
 
 
 def _data(data_dir: Path | None) -> dict[str, Any]:

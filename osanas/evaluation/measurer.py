@@ -79,13 +79,13 @@ class NetworkMeasurer:
     ) -> CandidateCosts:
         """Costs of a network by the search's protocol, or by the full one."""
         model = self.build(architecture)
-        counted = count_costs(model, self._input_shape)
+        counted = count_costs(model, self.input_shape)
         if stored is not None:
             result = Measurement.from_dict(stored)
         else:
             protocol = self.final_protocol if in_full else self.setup.protocol
             meter = self.setup.meter if isinstance(self.setup.meter, EnergyMeter) else None
-            result = measure(model, self._input_shape, self.setup.device, protocol, meter, costs=counted)
+            result = measure(model, self.input_shape, self.setup.device, protocol, meter, costs=counted)
             self._require_energy(result)
         return CandidateCosts(
             parameters=counted.parameters,
@@ -105,10 +105,11 @@ class NetworkMeasurer:
 
     def _reference_ms(self) -> float:
         model = self.build(self.network_shape.canonical(REFERENCE))
-        return measure(model, self._input_shape, self.setup.device, self.setup.protocol, None).latency_ms
+        return measure(model, self.input_shape, self.setup.device, self.setup.protocol, None).latency_ms
 
     @property
-    def _input_shape(self) -> tuple[int, int, int]:
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one image."""
         shape = self.network_shape
         return shape.in_channels, shape.resolution, shape.resolution
 

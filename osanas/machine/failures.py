@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -74,6 +75,7 @@ def device_errors(device: torch.device, during: Literal["measurement", "training
         yield
     except (RuntimeError, MemoryError) as error:
         kind = failure_kind(error)
+        traceback.clear_frames(error.__traceback__)  # whoever keeps the error keeps no activations
         if kind == "out_of_memory":
             others_gib = _held_by_others_gib(device)
             if others_gib >= _MUCH_GIB:

@@ -27,10 +27,16 @@ def check_precision(device: torch.device, precision: Precision) -> None:
     """Refuses a precision that the device does not compute in.
 
     Raises:
-        UsageError: Half precision on a CPU.
+        UsageError: Half precision on a CPU, or bfloat16 on a GPU that emulates it.
     """
     if device.type == "cpu" and precision == "fp16":
         raise UsageError("Half precision (fp16) is not measured on a CPU.", "Use --precision bf16 or fp32.")
+    if device.type == "cuda" and precision == "bf16":
+        with torch.cuda.device(device):
+            if not torch.cuda.is_bf16_supported(including_emulation=False):
+                raise UsageError(
+                    f"The GPU {device} has no bfloat16 units and would emulate them.", "Use --precision fp16 or fp32."
+                )
 
 
 def deployed(

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -172,6 +172,12 @@ def compiled(
     return Runner(partial(program, batch), details, notes), output
 
 
+@cache
+def capture_stream(device: torch.device) -> torch.cuda.Stream:
+    """The stream that graphs are captured on: libraries keep a workspace for every stream that they have seen."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call, no-any-return]
+
+
 def captured(module: nn.Module, batch: Tensor) -> tuple[Runner, object]:
     """A CUDA graph of one forward pass, replayed once, and what it gives.
 
@@ -180,7 +186,7 @@ def captured(module: nn.Module, batch: Tensor) -> tuple[Runner, object]:
     start = time.perf_counter()
     # the outer stream: a capture that breaks leaves its own stream the current one
     with torch.inference_mode(), torch.cuda.device(batch.device), torch.cuda.stream(torch.cuda.current_stream()):
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side = capture_stream(batch.device)
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -64,18 +64,24 @@ class MemorySplit:
 
     images: Tensor
     labels: Tensor
+    _copies: dict[torch.device, MemorySplit] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def on(self, device: torch.device) -> MemorySplit:
-        """The same images on ``device``."""
-        return MemorySplit(self.images.to(device), self.labels.to(device))
+        """The same images on ``device``, brought there once."""
+        if device == self.images.device:
+            return self
+        if device not in self._copies:
+            self._copies[device] = MemorySplit(self.images.to(device), self.labels.to(device))
+        return self._copies[device]
 
     def batches(self, members: Sequence[Tensor]) -> Iterator[Images]:
         """A batch for every tensor of indices."""
-        for indices in members:
-            chosen = indices.to(self.images.device)
+        # moved together: a step that waits for its indices would wait for the device
+        moved = torch.cat(list(members)).to(self.images.device)
+        for chosen in moved.split([len(indices) for indices in members]):
             yield self.images[chosen], self.labels[chosen]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import math
 import signal
@@ -92,8 +93,14 @@ def train(
         checkpoint_interval_s=checkpoint_interval_s,
         on_epoch=on_epoch,
     )
-    with device_errors(device, "training"), torch.random.fork_rng(_cuda_devices(device)):
-        training.run(epochs, should_stop or _never)
+    try:
+        with device_errors(device, "training"), torch.random.fork_rng(_cuda_devices(device)):
+            training.run(epochs, should_stop or _never)
+    finally:
+        # Lightning's trainer and module hold each other: left to the collector, their memory would be there for long
+        gc.collect()
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
     curve = tuple(training.curve)
     return Trained(
         score=curve[-1].score,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from osanas.errors import UsageError
-from osanas.measure.deploy import deployed
+from osanas.measure.deploy import check_precision, deployed
 from osanas.measure.protocol import MeasurementProtocol
 
 CPU = torch.device("cpu")
@@ -166,3 +167,11 @@ def test_peers_are_folded_whole() -> None:
     assert deployed(torchvision.models.shufflenet_v2_x0_5(), CPU, PROTOCOL)[1] == ()
     timm = pytest.importorskip("timm")
     assert deployed(timm.create_model("ese_vovnet19b_slim_dw"), CPU, PROTOCOL)[1] == ()
+
+
+def test_a_precision_that_would_be_emulated_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation: including_emulation)
+    with pytest.raises(UsageError, match=r"The GPU cuda:0 has no bfloat16 units.*--precision fp16"):
+        check_precision(torch.device("cuda", 0), "bf16")
+    check_precision(torch.device("cuda", 0), "fp16")

@@ -274,6 +274,7 @@ class FakeCuda:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[str] = []
         self.breaks = False
+        monkeypatch.setattr("osanas.measure.runners.capture_stream", lambda device: torch.cuda.Stream())
         for name, value in (
             ("synchronize", lambda *_: self.calls.append("synchronize")),
             ("Event", self._event),

@@ -91,3 +91,12 @@ def test_resized(side: int) -> None:
 def test_shrinking_is_antialiased() -> None:
     stripes = (torch.arange(28) % 2 * 255).to(torch.uint8).expand(1, 1, 28, 28)
     assert float(resize(stripes, 7).float().std()) < 25  # picking pixels would give stripes or one colour
+
+
+def test_images_are_brought_to_a_device_once() -> None:
+    """Proves that each training does not upload the data anew; ``meta`` stands in for a GPU."""
+    split = MemorySplit(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.arange(4))
+    meta = torch.device("meta")
+    assert split.on(torch.device("cpu")) is split
+    assert split.on(meta) is split.on(meta)
+    assert split.on(meta).images.device == meta

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassHammingDistance
 
@@ -598,3 +599,31 @@ with exclusive(["cpu"]) as flags:
     assert result.seconds < took - 0.8
     assert without_seconds(result) == without_seconds(straight)
     assert_same(model.state_dict(), weights)
+
+
+class Failing(SmallNet):
+    """Gives up in the middle of a pass, as memory that runs out does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = super().forward(x)
+        raise torch.OutOfMemoryError(f"CUDA out of memory after {tuple(features.shape)}")
+
+
+def test_trainings_leave_no_tensors_behind() -> None:
+    """Proves that neither a training that ends nor one that fails keeps weights or activations alive."""
+
+    def tensors() -> int:
+        return sum(isinstance(thing, Tensor) for thing in gc.get_objects())
+
+    task, kept, counts = small_task(), [], []
+    for number in range(20):
+        if number % 2:
+            train(SmallNet(), task, RECIPE, epochs=1, seed=0, device=CPU)
+        else:
+            with pytest.raises(CandidateError) as failure:
+                train(Failing(), task, RECIPE, epochs=1, seed=0, device=CPU)
+            kept.append(failure.value)
+        counts.append(tensors())
+    # an error's traceback holds the frame of ``train`` and so the network, but no activations, averages or gradients
+    own = len(SmallNet().state_dict()) * (len(kept) - 1)
+    assert counts[-1] - counts[1] <= own + 5, counts

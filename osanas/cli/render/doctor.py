@@ -9,6 +9,32 @@ from osanas.cli.render.layout import print_text
 
 def print_doctor(document: dict[str, Any]) -> None:
     """What was found, a block each; what is missing with its remedy."""
+    print_device(document)
+    for name, data in document["data"].items():
+        if data["available"]:
+            place = data.get("folder") or f"{data['images']:,} images, embedded"
+            _found("data", f"{name}: {place}")
+        _missing("data", data, f"{name}: ")
+    if document["database"]["available"]:
+        _found("database", document["database"]["url"])
+    _missing("database", document["database"])
+    there = [name for name, is_there in document["extras"].items() if is_there]
+    missing = [name for name in document["extras"] if name not in there]
+    _found("extras", ", ".join(there) or "none")
+    if missing:
+        _found("extras", f"not installed: {', '.join(missing)}")
+        _remedy(f"Install them with: pip install 'osanas[{','.join(missing)}]'")
+
+
+def print_check(check: dict[str, Any]) -> None:
+    """One check of the self-test: whether it is sound, what was found, and what to do."""
+    verdict = {True: "sound", False: "NOT SOUND", None: "not known"}[check["is_sound"]]
+    print_text(f"{verdict:<10} {check['name']}: {check['told']}", hanging=" " * 11)
+    _remedy(check["fix"])
+
+
+def print_device(document: dict[str, Any]) -> None:
+    """Processor, GPUs and meters."""
     cpu = document["cpu"]
     _found(
         "CPU",
@@ -28,20 +54,6 @@ def print_doctor(document: dict[str, Any]) -> None:
     if document["rapl"]["zones"]:
         _found("RAPL", ", ".join(map(str, document["rapl"]["zones"])))
     _missing("RAPL", document["rapl"])
-    for name, data in document["data"].items():
-        if data["available"]:
-            place = data.get("folder") or f"{data['images']:,} images, embedded"
-            _found("data", f"{name}: {place}")
-        _missing("data", data, f"{name}: ")
-    if document["database"]["available"]:
-        _found("database", document["database"]["url"])
-    _missing("database", document["database"])
-    there = [name for name, is_there in document["extras"].items() if is_there]
-    missing = [name for name in document["extras"] if name not in there]
-    _found("extras", ", ".join(there) or "none")
-    if missing:
-        _found("extras", f"not installed: {', '.join(missing)}")
-        _remedy(f"Install them with: pip install 'osanas[{','.join(missing)}]'")
 
 
 def _found(label: str, text: str) -> None:

@@ -121,6 +121,13 @@ class EnergyMeter(ABC):
         """Device that nobody else may load meanwhile (see ``osanas.machine.exclusive``); None if any may."""
         return None
 
+    def look(self) -> None:  # noqa: B027 - an estimate has nothing to read
+        """Reads its sensor once, where there is one.
+
+        Raises:
+            EnvironmentFailure: It cannot be read any more.
+        """
+
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """What tells its figures from another meter's, as JSON: part of the measurement key."""

@@ -88,6 +88,10 @@ class NvmlMeter(EnergyMeter):
         """The board's UUID."""
         return self._board.uuid
 
+    def look(self) -> None:
+        """Reads the counter, or power where there is none."""
+        self._read()
+
     def describe(self) -> dict[str, Any]:
         """Source, method, scope and board."""
         return {

@@ -97,6 +97,10 @@ class RaplMeter(EnergyMeter):
         self._clock = clock
         self._idle_power_w: float | None = None
 
+    def look(self) -> None:
+        """Reads all zones."""
+        self._read()
+
     def describe(self) -> dict[str, Any]:
         """Source, method and zones."""
         return {"source": self.source, "method": self.method, "zones": [zone.name for zone in self._zones]}
