@@ -26,10 +26,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # set by libraries when they are first imported or find a GPU, and by pytest around each phase of a test
 _SET_BY_IMPORTS = (
     "KMP_",
+    "CUDA_DEVICE_ORDER",
     "CUDA_MODULE_LOADING",
     "PYTORCH_NVML_BASED_CUDA_CHECK",
     "PYTEST_CURRENT_TEST",
     "TORCHINDUCTOR_CACHE_DIR",
+    "_TORCHINDUCTOR_",
     "TRITON_",
 )
 

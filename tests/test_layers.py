@@ -52,7 +52,13 @@ TORCH_FREE = (
     ),
 )
 
-DISTRIBUTIONS = {"pynvml": "nvidia-ml-py", "pydantic_core": "pydantic", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "pynvml": "nvidia-ml-py",
+    "pydantic_core": "pydantic",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
 """Where the name to install is another than the one to import."""
 
 MAX_LINES = 350

@@ -60,7 +60,7 @@ def doctor(
 def _self_test(device: str | None, energy: str | None, *, json: bool) -> None:
     from osanas.cli.render.doctor import print_check, print_device
     from osanas.measure.inventory import inventory
-    from osanas.profiling.selftest import self_test
+    from osanas.profiling.selftest.checks import self_test
     from osanas.study.config import study_config
 
     given = {"device": device, "energy": energy}

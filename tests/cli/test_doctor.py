@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from osanas.profiling.selftest import measuring
 from tests.cli.conftest import Command
 
+CHECKS = ["repeatability", "runtimes", "energy", "meter", "memory", "overflow", "training", "files"]
 KEYS = ["cpu", "cuda", "nvml", "rapl", "data", "database", "extras"]
 
 
@@ -93,3 +95,26 @@ def test_a_machine_with_everything(osanas: Command, monkeypatch: pytest.MonkeyPa
         "NVML       2 A100, driver 570.1, counter",
         "RAPL       package-0, dram",
     ]
+
+
+def test_its_options_are_its_own(osanas: Command) -> None:
+    result = osanas("doctor", "--device", "cpu")
+    assert result.code == 2
+    assert "--device and --energy are of the self-test." in result.err
+
+
+@pytest.mark.slow
+def test_everything_runs_through_the_code_of_a_search(osanas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that all checks come to an end on this machine, and that the exit code says what they found."""
+    monkeypatch.setattr(measuring, "REPEATS", 4)
+    monkeypatch.setattr(measuring, "_REST_S", 0.0)
+    monkeypatch.setattr(measuring, "_BUILDS", 3)
+    result = osanas("doctor", "--selftest", "--device", "cpu", "--energy", "estimated", "--json")
+    checks = {check["name"]: check for check in result.document["checks"]}
+    assert list(checks) == CHECKS
+    assert result.code == (1 if any(check["is_sound"] is False for check in checks.values()) else 0)
+    for name in ("memory", "overflow", "training", "files"):
+        assert checks[name]["is_sound"], checks[name]
+    assert checks["runtimes"]["figures"]["eager"]["latency_ms"] > 0
+    assert checks["training"]["figures"]["host_ms_per_step"] > 0
+    assert checks["files"]["figures"]["images_per_s"] > 0
