@@ -81,7 +81,7 @@ class MemorySplit:
         """A batch for every tensor of indices."""
         # moved together: a step that waits for its indices would wait for the device
         moved = torch.cat(list(members)).to(self.images.device)
-        for chosen in moved.split([len(indices) for indices in members]):
+        for chosen in torch.split(moved, [len(indices) for indices in members]):
             yield self.images[chosen], self.labels[chosen]
 
 

@@ -274,11 +274,11 @@ class FakeCuda:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[str] = []
         self.breaks = False
-        monkeypatch.setattr("osanas.measure.runners.capture_stream", lambda device: torch.cuda.Stream())
+        side = SimpleNamespace(name="side", wait_stream=lambda other: self.calls.append("wait"))
+        monkeypatch.setattr("osanas.measure.runners.capture_stream", lambda device: side)
         for name, value in (
             ("synchronize", lambda *_: self.calls.append("synchronize")),
             ("Event", self._event),
-            ("Stream", lambda *_: SimpleNamespace(name="side", wait_stream=lambda other: self.calls.append("wait"))),
             ("current_stream", lambda *_: SimpleNamespace(name="main", wait_stream=lambda other: None)),
             ("stream", lambda stream: self._within(stream.name if stream is not None else "none")),
             ("device", lambda device: nullcontext()),
