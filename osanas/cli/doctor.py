@@ -35,8 +35,8 @@ def doctor(
         typer.Option(
             "--selftest",
             metavar="",
-            help="Measure and train instead, for about two minutes, and say whether the figures of this machine can "
-            "be relied on. Exit code 1 if not.",
+            help="Measure and train instead, for some minutes, and say whether the figures of this machine can be "
+            "relied on. Exit code 1 if not.",
         ),
     ] = False,
     device: Device = None,

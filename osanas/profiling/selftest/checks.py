@@ -17,7 +17,7 @@ from osanas.study.config import StudyConfig
 
 
 def self_test(config: StudyConfig) -> Iterator[Check]:
-    """The checks, each as soon as it is done; about two minutes in all.
+    """The checks, each as soon as it is done; some minutes in all.
 
     Args:
         config: Device, energy meter, runtime, precision and threads; of data the default.
